@@ -1,0 +1,46 @@
+//! The reference page, as Markdown.
+
+use std::fmt::Write as _;
+
+use super::{Arity, DIRECTIVES, Directive, Entry, HEADERS, VARIABLES};
+
+/// The page that `docs/reference.md` holds.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Reference\n\nMade from `src/core/surface/`; a test fails when the two differ.\n\n\
+         Times take `ms s m h d w`, sizes take `k m g`. Lists replace those of the enclosing block.\n\
+         A variable whose stage did not run is not found.\n\n## Directives\n",
+    );
+    for directive in DIRECTIVES {
+        section(&mut page, directive);
+    }
+    table(&mut page, "Variables", "$", VARIABLES);
+    table(&mut page, "Response headers", "", HEADERS);
+    page
+}
+
+fn section(page: &mut String, directive: &Directive) {
+    let name = directive.name();
+    let contexts: Vec<_> = directive.contexts.iter().map(|context| context.name()).collect();
+    let blank = if directive.arity == Arity::None { "" } else { " " };
+    let default = match directive.default {
+        Some(default) => format!("`{name} {default};`"),
+        None => "–".to_owned(),
+    };
+    // Writing to a string cannot fail.
+    let _ = write!(
+        page,
+        "\n### {name}\n\n- Syntax: `{name}{blank}{};`\n- Default: {default}\n- Context: {}\n\n{}\n",
+        directive.syntax,
+        contexts.join(", "),
+        directive.text
+    );
+}
+
+fn table(page: &mut String, title: &str, sigil: &str, entries: &[Entry]) {
+    let _ = write!(page, "\n## {title}\n\n| name | meaning |\n|---|---|\n");
+    for entry in entries {
+        let _ = writeln!(page, "| `{sigil}{}` | {} |", entry.name, entry.text);
+    }
+}

@@ -1,0 +1,405 @@
+//! What does a JSON answer say about tokens, model and error while it passes by in chunks? The
+//! response filter asks for answers that are no stream, and `stream` for events too long to be held.
+//! Nothing is held back and nothing but the model's name is changed; the state is a few counters and
+//! one bounded capture. What is not JSON passes unchanged.
+
+use memchr::memchr;
+
+use crate::dialect::Dialect;
+use crate::event::{ErrorEvent, Event};
+use crate::json::{Scanner, Text};
+use crate::stream::{Sink, quoted};
+use crate::usage::Usage;
+
+/// Largest `usage` or `error` value that is read.
+const MAX_CAPTURE_BYTES: usize = 64 * 1024;
+/// Longest key that is compared: the longest one of interest, every letter written as `\u00xx`.
+const MAX_KEY_BYTES: usize = 48;
+
+/// One JSON text on its way from a provider to a client.
+#[derive(Debug)]
+pub struct JsonTap {
+    dialect: Dialect,
+    /// The replacing name as JSON.
+    model: Option<Vec<u8>>,
+    shape: Shape,
+    place: Place,
+    /// The watched object is the value of a member of the root.
+    inner: bool,
+    /// Open containers below the watched object.
+    depth: u64,
+    /// The last byte was a backslash that escapes the next one.
+    escape: bool,
+    key: Key,
+    member: Member,
+    capture: Option<Vec<u8>>,
+    usage: Option<Usage>,
+    error: Option<ErrorEvent>,
+    kind: String,
+}
+
+/// Where the object to watch is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// The text is the object.
+    Answer,
+    /// The first object in the text, and the answer inside it.
+    Event,
+}
+
+/// What stands at the next byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    BeforeRoot,
+    BeforeKey,
+    InKey,
+    BeforeColon,
+    BeforeValue,
+    InString,
+    /// The model's name, which is not sent on.
+    InModel,
+    /// In a container below the watched object.
+    Below,
+    BelowInString,
+    /// In a number or word, or behind any value.
+    AfterValue,
+    Done,
+    Broken,
+}
+
+/// The members of interest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Member {
+    Usage,
+    Model,
+    Error,
+    Kind,
+    Answer,
+    Other,
+}
+
+impl JsonTap {
+    /// A tap for an answer; `model` replaces the name of the model in it.
+    #[must_use]
+    pub fn new(dialect: Dialect, model: Option<&str>) -> Self {
+        Self {
+            dialect,
+            model: model.map(quoted),
+            shape: Shape::Answer,
+            place: Place::BeforeRoot,
+            inner: false,
+            depth: 0,
+            escape: false,
+            key: Key::default(),
+            member: Member::Other,
+            capture: None,
+            usage: None,
+            error: None,
+            kind: String::new(),
+        }
+    }
+
+    /// A tap for one event of a stream.
+    pub(crate) fn of_event(dialect: Dialect, model: Option<&str>) -> Self {
+        Self { shape: Shape::Event, ..Self::new(dialect, model) }
+    }
+
+    /// Reads a chunk and sends it on.
+    pub fn feed(&mut self, chunk: &[u8], sink: &mut impl Sink) {
+        let mut sent = 0;
+        let mut at = 0;
+        while at < chunk.len() {
+            let rest = chunk.get(at..).unwrap_or_default();
+            let before = self.place;
+            let capturing = self.capture.is_some();
+            let read = self.step(rest);
+            if let Some(capture) = self.capture.as_mut().filter(|_| capturing) {
+                // One byte more than allowed shows that the value did not fit.
+                let room = (MAX_CAPTURE_BYTES + 1).saturating_sub(capture.len());
+                capture.extend_from_slice(rest.get(..read.min(room)).unwrap_or_default());
+            }
+            at += read;
+            if before == Place::InModel {
+                sent = at;
+            } else if self.place == Place::InModel {
+                // The step ended with the opening quote.
+                if sent < at - 1 {
+                    sink.pass(sent..at - 1);
+                }
+                sink.own(self.model.as_deref().unwrap_or_default());
+                sent = at;
+            }
+            if self.place == Place::AfterValue {
+                self.release();
+            }
+        }
+        if sent < chunk.len() {
+            sink.pass(sent..chunk.len());
+        }
+    }
+
+    /// What was used, if it was told.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// Whether the answer holds an error.
+    #[must_use]
+    pub fn has_error(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// The error in the answer.
+    #[must_use]
+    pub fn error(&self) -> Option<&ErrorEvent> {
+        self.error.as_ref()
+    }
+
+    /// Whether the object has come to its end.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.place == Place::Done
+    }
+
+    /// What an event said that passed by.
+    pub(crate) fn into_event(self) -> Event {
+        Event::glimpsed(&self.kind, self.usage, self.error)
+    }
+
+    /// Reads at least one byte of `bytes`, which are not empty; returns how many.
+    fn step(&mut self, bytes: &[u8]) -> usize {
+        match self.place {
+            Place::BeforeRoot => self.find_root(bytes),
+            Place::BeforeKey => self.skip_to(bytes, |tap, byte| match byte {
+                b'"' => Some(Place::InKey),
+                b'}' => Some(tap.leave()),
+                b',' => None,
+                _ => Some(Place::Broken),
+            }),
+            Place::InKey => self.read_key(bytes),
+            Place::BeforeColon => self.skip_to(bytes, |_, byte| {
+                Some(if byte == b':' { Place::BeforeValue } else { Place::Broken })
+            }),
+            Place::BeforeValue => self.skip_to(bytes, Self::enter_value),
+            Place::InString | Place::InModel => self.pass_string(bytes, Place::AfterValue),
+            Place::BelowInString => self.pass_string(bytes, Place::Below),
+            Place::Below => self.pass_containers(bytes),
+            Place::AfterValue => self.skip_to(bytes, |tap, byte| match byte {
+                b',' => Some(Place::BeforeKey),
+                b'}' => Some(tap.leave()),
+                b'"' | b'{' | b'[' | b']' | b':' => Some(Place::Broken),
+                _ => None,
+            }),
+            Place::Done | Place::Broken => bytes.len(),
+        }
+    }
+
+    /// Steps over white space and what `next` does not answer; goes to the place it names.
+    fn skip_to(&mut self, bytes: &[u8], next: impl Fn(&mut Self, u8) -> Option<Place>) -> usize {
+        for (at, byte) in bytes.iter().enumerate() {
+            if byte.is_ascii_whitespace() {
+                continue;
+            }
+            if let Some(place) = next(self, *byte) {
+                self.place = place;
+                return at + 1;
+            }
+        }
+        bytes.len()
+    }
+
+    fn find_root(&mut self, bytes: &[u8]) -> usize {
+        if self.shape == Shape::Answer {
+            return self.skip_to(bytes, |_, byte| match byte {
+                b'{' => Some(Place::BeforeKey),
+                // A byte order mark.
+                0xef | 0xbb | 0xbf => None,
+                _ => Some(Place::Broken),
+            });
+        }
+        let Some(at) = memchr(b'{', bytes) else { return bytes.len() };
+        self.place = Place::BeforeKey;
+        at + 1
+    }
+
+    fn read_key(&mut self, bytes: &[u8]) -> usize {
+        let end = string_end(bytes, &mut self.escape);
+        let read = end.unwrap_or(bytes.len());
+        self.key.extend(bytes.get(..read - usize::from(end.is_some())).unwrap_or_default());
+        if end.is_some() {
+            self.member = self.key.member(self.shape, self.inner);
+            self.key = Key::default();
+            self.place = Place::BeforeColon;
+        }
+        read
+    }
+
+    fn enter_value(&mut self, first: u8) -> Option<Place> {
+        let captured = match first {
+            b'"' => matches!(self.member, Member::Error | Member::Kind),
+            b'{' => matches!(self.member, Member::Error | Member::Usage),
+            _ => false,
+        };
+        if captured {
+            self.capture = Some(vec![first]);
+        }
+        Some(match first {
+            b'"' if self.member == Member::Model && self.model.is_some() => Place::InModel,
+            b'"' => Place::InString,
+            b'{' if self.member == Member::Answer => {
+                self.inner = true;
+                Place::BeforeKey
+            }
+            b'{' | b'[' => {
+                self.depth = 1;
+                Place::Below
+            }
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
+                if self.member == Member::Error && !matches!(first, b'n' | b'f') {
+                    self.error.get_or_insert_default();
+                }
+                Place::AfterValue
+            }
+            _ => Place::Broken,
+        })
+    }
+
+    /// The watched object ends.
+    fn leave(&mut self) -> Place {
+        if std::mem::take(&mut self.inner) { Place::AfterValue } else { Place::Done }
+    }
+
+    fn pass_string(&mut self, bytes: &[u8], next: Place) -> usize {
+        let Some(end) = string_end(bytes, &mut self.escape) else { return bytes.len() };
+        self.place = next;
+        end
+    }
+
+    fn pass_containers(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        loop {
+            at = structural(bytes, at);
+            let Some(byte) = bytes.get(at) else { return bytes.len() };
+            at += 1;
+            match byte {
+                b'"' => {
+                    let rest = bytes.get(at..).unwrap_or_default();
+                    let Some(end) = string_end(rest, &mut self.escape) else {
+                        self.place = Place::BelowInString;
+                        return bytes.len();
+                    };
+                    at += end;
+                }
+                b'{' | b'[' => self.depth += 1,
+                _ => {
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        self.place = Place::AfterValue;
+                        return at;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A value is over: reads what was captured of it.
+    fn release(&mut self) {
+        let Some(value) = self.capture.take().filter(|value| value.len() <= MAX_CAPTURE_BYTES)
+        else {
+            return;
+        };
+        let mut scanner = Scanner::new(&value);
+        match self.member {
+            Member::Usage => self.usage = Usage::parse(&value, self.dialect).or(self.usage),
+            Member::Error => {
+                if let Ok(Some(error)) = ErrorEvent::read(&mut scanner) {
+                    self.error = Some(error);
+                }
+            }
+            Member::Kind => {
+                let kind = scanner.string().ok().and_then(|kind| kind.decode());
+                self.kind = kind.unwrap_or_default().into_owned();
+            }
+            Member::Model | Member::Answer | Member::Other => {}
+        }
+    }
+}
+
+/// A key as it stands in the text, as far as it can be one of interest.
+#[derive(Debug)]
+struct Key {
+    bytes: [u8; MAX_KEY_BYTES],
+    length: usize,
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self { bytes: [0; MAX_KEY_BYTES], length: 0 }
+    }
+}
+
+impl Key {
+    fn extend(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.length..self.length + bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+        // A key that is too long keeps its length and so is nothing of interest.
+        self.length = self.length.saturating_add(bytes.len());
+    }
+
+    fn member(&self, shape: Shape, inner: bool) -> Member {
+        let Some(raw) = self.bytes.get(..self.length) else { return Member::Other };
+        let key = Text { raw, escaped: raw.contains(&b'\\') };
+        let name = key.decode().unwrap_or_default();
+        match (name.as_ref(), shape, inner) {
+            ("usage", _, _) => Member::Usage,
+            ("model", _, _) => Member::Model,
+            ("error", _, _) => Member::Error,
+            ("type", Shape::Event, false) => Member::Kind,
+            ("response" | "message", Shape::Event, false) => Member::Answer,
+            _ => Member::Other,
+        }
+    }
+}
+
+/// The position behind the quote that ends a string, of which `bytes` are the next. `escape` says
+/// whether the byte before them escapes the first, and afterwards whether the last escapes the next.
+fn string_end(bytes: &[u8], escape: &mut bool) -> Option<usize> {
+    let mut from = usize::from(std::mem::take(escape));
+    let mut at = from;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let quote = memchr(b'"', rest).map(|quote| at + quote);
+        // A quote ends the string unless an odd number of backslashes stands before it. Looking for
+        // quotes only is what makes texts full of `\n` cheap.
+        let before = bytes.get(from..quote.unwrap_or(bytes.len())).unwrap_or_default();
+        let odd = before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+        match quote {
+            Some(quote) if odd => {
+                at = quote + 1;
+                from = at;
+            }
+            Some(quote) => return Some(quote + 1),
+            None => {
+                *escape = odd;
+                return None;
+            }
+        }
+    }
+}
+
+/// The position of the first quote, bracket or brace from `at` on, or the end.
+fn structural(bytes: &[u8], mut at: usize) -> usize {
+    // Brackets and braces of one direction differ in one bit.
+    let is = |byte: u8| byte == b'"' || byte | 0x20 == b'{' || byte | 0x20 == b'}';
+    // The compiler turns this loop into vector instructions.
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+        if block.iter().fold(false, |hit, byte| hit | is(*byte)) {
+            break;
+        }
+        at += 32;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| is(*byte)).unwrap_or(rest.len())
+}

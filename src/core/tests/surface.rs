@@ -1,0 +1,97 @@
+//! Does what we say about the surface hold? The reference page is the one made from the rows, and
+//! nothing is offered that no test and no example uses.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use llm_core::surface::{Arity, DIRECTIVES, HEADERS, VARIABLES, reference};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The text of all files of a kind in a directory, one after the other.
+fn texts(directory: &str, extension: &str) -> String {
+    let Ok(entries) = fs::read_dir(repository().join(directory)) else { return String::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let texts = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
+    texts.map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+/// Whether `name` stands in `text` as a whole word; underscores and dashes are parts of words.
+fn mentions(text: &str, name: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    text.match_indices(name).any(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + name.len()..]);
+        !before.ends_with(part) && !behind.starts_with(part)
+    })
+}
+
+#[test]
+fn the_reference_page_is_made_from_the_rows() {
+    let path = repository().join("docs/reference.md");
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, reference()).unwrap();
+    }
+    let page = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        page == reference(),
+        "docs/reference.md is out of date, make it with UPDATE_REFERENCE=1 cargo test -p llm-core \
+         --test surface"
+    );
+}
+
+#[test]
+fn each_directive_has_a_test() {
+    let tests = texts("t", "t");
+    let names = DIRECTIVES.iter().map(|directive| directive.name());
+    let untested: Vec<_> = names.filter(|name| !mentions(&tests, name)).collect();
+    assert!(untested.is_empty(), "no t/*.t has {untested:?}");
+}
+
+#[test]
+fn each_variable_is_tested_or_shown() {
+    let texts = texts("t", "t") + &texts("nginx-conf", "conf");
+    let names = VARIABLES.iter().map(|variable| format!("${}", variable.name));
+    let unused: Vec<_> = names.filter(|name| !mentions(&texts, name)).collect();
+    assert!(unused.is_empty(), "neither t/*.t nor nginx-conf/*.conf has {unused:?}");
+}
+
+#[test]
+fn each_header_is_tested_or_shown() {
+    let texts = (texts("t", "t") + &texts("nginx-conf", "conf")).to_ascii_lowercase();
+    let names = HEADERS.iter().map(|header| header.name.to_ascii_lowercase());
+    let unused: Vec<_> = names.filter(|name| !mentions(&texts, name)).collect();
+    assert!(unused.is_empty(), "neither t/*.t nor nginx-conf/*.conf has {unused:?}");
+}
+
+#[test]
+fn rows_are_well_formed() {
+    let mut names = std::collections::HashSet::new();
+    for directive in DIRECTIVES {
+        let name = directive.name();
+        assert!(names.insert(name), "{name} twice");
+        assert!(name.starts_with("llm_"), "{name}");
+        assert!(!directive.contexts.is_empty(), "{name}");
+        assert!(directive.text.ends_with('.'), "{name}");
+        assert!(directive.arity.max().is_none_or(|max| directive.arity.min() <= max), "{name}");
+        assert_eq!(directive.syntax.is_empty(), directive.arity == Arity::None, "{name}");
+        if directive.arity == Arity::Switch {
+            assert_eq!(directive.syntax, "[on | off]", "{name}");
+            assert!(matches!(directive.default, Some("on" | "off")), "{name}");
+        }
+    }
+    for variable in VARIABLES {
+        assert!(names.insert(variable.name) && variable.name.starts_with("llm_"));
+    }
+}
+
+#[test]
+fn a_name_is_found_as_a_whole_word_only() {
+    assert!(mentions("  llm_proxy on;", "llm_proxy"));
+    assert!(!mentions("  llm_proxy_route a b;", "llm_proxy"));
+    assert!(mentions("log $llm_model;", "$llm_model"));
+    assert!(!mentions("log $llm_models;", "$llm_model"));
+    assert!(!mentions("a-x-llm-provider", "x-llm-provider"));
+}

@@ -1,0 +1,92 @@
+//! What did the operator write, and what does it mean at a location? One field per room.
+
+use std::rc::Rc;
+
+use llm_core::route::Routes;
+use llm_core::surface::Directive;
+
+use crate::ffi::upstream::Block;
+use crate::ffi::variable::Get;
+use crate::{proxy, variables};
+
+/// A directive and what sets its value.
+pub struct Command {
+    /// Its row of the surface.
+    pub directive: &'static Directive,
+    /// Takes the arguments; the error is nginx's message without file and line.
+    pub set: fn(&[&str], &mut LocConf) -> Result<(), String>,
+    /// Whether the location's answers are ours then.
+    pub is_content_handler: bool,
+}
+
+/// Every directive of the module.
+pub const COMMANDS: [Command; proxy::COMMANDS.len()] = proxy::COMMANDS;
+
+/// Every variable of the module.
+pub const VARIABLES: &[(&str, Get)] = variables::VARIABLES;
+
+/// What belongs to the http block as a whole.
+#[derive(Default)]
+pub struct MainConf {
+    /// Every `upstream {}` block.
+    pub blocks: Vec<Block>,
+    /// What was compiled for the locations, to be checked once all blocks are known.
+    pub compiled: Vec<Rc<Compiled>>,
+}
+
+impl MainConf {
+    /// Whether every provider has its upstream block.
+    pub fn check(&self) -> Result<(), String> {
+        for provider in self.compiled.iter().flat_map(|compiled| &compiled.routes.providers) {
+            if self.block(&provider.upstream).is_none() {
+                return Err(format!(
+                    "\"llm_proxy_route\" of provider \"{}\" names \"{}\", but there is no such \
+                     \"upstream\" block",
+                    provider.name, provider.upstream
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The upstream block of that name.
+    pub fn block(&self, name: &str) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.name == name)
+    }
+}
+
+/// One level of the configuration.
+#[derive(Default)]
+pub struct LocConf {
+    /// The proxy room's lines.
+    pub proxy: proxy::Conf,
+    /// What they mean; none where the gateway is off.
+    pub compiled: Option<Rc<Compiled>>,
+    /// Which `error_page` list holds here.
+    pub error_pages: usize,
+    /// Whether that list comes from an enclosing block. Such pages are for browsers: they do not
+    /// replace our errors. A list in the location itself does.
+    pub inherits_error_pages: bool,
+}
+
+/// A location's routes, ready for look-ups.
+pub struct Compiled {
+    /// Providers and catalog.
+    pub routes: Routes,
+    /// When the configuration was read, in seconds since 1970.
+    pub loaded_at: u64,
+}
+
+impl LocConf {
+    /// Takes over what the enclosing level says and this one does not; then finds contradictions.
+    pub fn merge(&mut self, outer: &Self, is_location: bool) -> Result<(), String> {
+        self.inherits_error_pages = self.error_pages == outer.error_pages;
+        self.proxy.inherit(&outer.proxy);
+        let used = self.proxy.is_on() || self.proxy.lists_models();
+        if used && (is_location || self.proxy.has_routes()) {
+            let routes = self.proxy.compile()?;
+            self.compiled = Some(Rc::new(Compiled { routes, loaded_at: crate::ffi::unix_time() }));
+        }
+        Ok(())
+    }
+}

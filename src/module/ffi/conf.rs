@@ -1,0 +1,170 @@
+//! Reading the configuration: directives in, nginx's messages out, and what the module changes in
+//! the settings of nginx's own modules.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+use llm_core::surface::Directive;
+use ngx::ffi::{
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2,
+    NGX_CONF_TAKE3, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_SRV_CONF, NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING, NGX_HTTP_UPSTREAM_IGN_XA_CHARSET,
+    NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES, NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE,
+    NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_LOG_EMERG, SSL_CTX_set_default_verify_paths,
+    ngx_command_t, ngx_conf_log_error, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t,
+    ngx_http_upstream_conf_t, ngx_module_t, ngx_str_t, ngx_uint_t, off_t,
+};
+
+use super::{bytes, entry, request};
+use crate::conf::COMMANDS;
+
+unsafe extern "C" {
+    static mut ngx_http_proxy_module: ngx_module_t;
+}
+
+/// nginx's table of our directives, made from the surface.
+pub(super) const fn commands() -> [ngx_command_t; COMMANDS.len() + 1] {
+    let mut commands = [ngx_command_t::empty(); COMMANDS.len() + 1];
+    let mut index = 0;
+    while index < COMMANDS.len() {
+        #[expect(clippy::indexing_slicing, reason = "the compiler runs it, within bounds")]
+        {
+            commands[index] = command(COMMANDS[index].directive, index);
+        }
+        index += 1;
+    }
+    commands
+}
+
+const fn command(directive: &'static Directive, index: usize) -> ngx_command_t {
+    let mut kind = match (directive.arity.min(), directive.arity.max()) {
+        (0, Some(0)) => NGX_CONF_NOARGS,
+        (0, Some(1)) => NGX_CONF_NOARGS | NGX_CONF_TAKE1,
+        (1, Some(1)) => NGX_CONF_TAKE1,
+        (1, Some(2)) => NGX_CONF_TAKE1 | NGX_CONF_TAKE2,
+        (2, Some(2)) => NGX_CONF_TAKE2,
+        (2, Some(3)) => NGX_CONF_TAKE2 | NGX_CONF_TAKE3,
+        (3, Some(3)) => NGX_CONF_TAKE3,
+        (1, _) => NGX_CONF_1MORE,
+        _ => NGX_CONF_2MORE,
+    };
+    kind |= NGX_HTTP_LOC_CONF;
+    if directive.contexts.len() > 1 {
+        kind |= NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
+    }
+    let name = directive.name;
+    ngx_command_t {
+        name: ngx_str_t { len: name.count_bytes(), data: name.as_ptr().cast_mut().cast() },
+        type_: kind as ngx_uint_t,
+        set: Some(entry::set_directive),
+        conf: NGX_HTTP_LOC_CONF_OFFSET,
+        // The row of COMMANDS, for `set_directive`.
+        offset: index,
+        post: ptr::null_mut(),
+    }
+}
+
+/// The arguments of a directive, without its name.
+pub(super) fn arguments(cf: *mut ngx_conf_t) -> Vec<String> {
+    // SAFETY: nginx passes the words of the directive, its name first.
+    let words = unsafe { (*(*cf).args).as_slice::<ngx_str_t>() };
+    let text = |word: &ngx_str_t| {
+        // SAFETY: words live as long as the configuration.
+        String::from_utf8_lossy(unsafe { bytes(*word) }).into_owned()
+    };
+    words.iter().skip(1).map(text).collect()
+}
+
+/// Reports a configuration error with file and line; the returned value goes back to nginx.
+pub(super) fn error(cf: *mut ngx_conf_t, text: &str) -> *mut c_char {
+    // SAFETY: "%*s" reads `len` bytes at the pointer, which is what `text` has.
+    unsafe {
+        let level = NGX_LOG_EMERG as usize;
+        ngx_conf_log_error(level, cf, 0, c"%*s".as_ptr(), text.len(), text.as_ptr());
+    }
+    ngx::core::NGX_CONF_ERROR.cast()
+}
+
+/// The settings of one location that belong to nginx's own modules.
+pub(super) struct Stock {
+    core: *mut ngx_http_core_loc_conf_t,
+    proxy: *mut ngx_http_upstream_conf_t,
+}
+
+impl Stock {
+    /// Those of the level that is being read or merged.
+    pub(super) fn of(cf: *mut ngx_conf_t) -> Self {
+        // SAFETY: inside the http block `ctx` is this, with one entry per module.
+        let loc_conf = unsafe { (*(*cf).ctx.cast::<ngx_http_conf_ctx_t>()).loc_conf };
+        // SAFETY: a plain number that nginx sets before it reads the configuration.
+        let proxy_index = unsafe { (*&raw const ngx_http_proxy_module).ctx_index };
+        // SAFETY: as above.
+        let core = unsafe { *loc_conf.add(request::core_index()) }.cast();
+        // SAFETY: as above; `upstream` is the first member of ngx_http_proxy_loc_conf_t.
+        let proxy = unsafe { *loc_conf.add(proxy_index) }.cast();
+        Self { core, proxy }
+    }
+
+    /// Whether this is a location, not the server or http level.
+    pub(super) fn is_location(&self) -> bool {
+        // SAFETY: the core module makes one for every level.
+        unsafe {
+            (*self.core).name.len > 0 || (*self.core).noname() != 0 || (*self.core).named() != 0
+        }
+    }
+
+    /// Which `error_page` list holds here; equal numbers mean the same list.
+    pub(super) fn error_pages(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { (*self.core).error_pages as usize }
+    }
+
+    /// `handler` makes this location's answers.
+    pub(super) fn set_handler(&self, handler: ngx::ffi::ngx_http_handler_pt) {
+        // SAFETY: as above.
+        unsafe { (*self.core).handler = handler };
+    }
+
+    /// nginx refuses larger bodies before it reads them; 413 becomes ours in the filters.
+    pub(super) fn set_max_body_size(&self, bytes: u64) {
+        // SAFETY: as above.
+        unsafe { (*self.core).client_max_body_size = off_t::try_from(bytes).unwrap_or(off_t::MAX) };
+    }
+
+    /// A provider must not redirect us, throttle us or change the client's character set. In the
+    /// location and not per request: a cached answer is parsed before any hook of ours runs.
+    pub(super) fn ignore_accel_headers(&self) {
+        let ignored = NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT
+            | NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES
+            | NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE
+            | NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING
+            | NGX_HTTP_UPSTREAM_IGN_XA_CHARSET;
+        // SAFETY: the proxy module has made and merged it; its module stands before ours.
+        unsafe { (*self.proxy).ignore_headers |= ignored as ngx_uint_t };
+    }
+
+    /// nginx goes on reading the answer when the client has gone.
+    pub(super) fn ignore_client_abort(&self) {
+        // SAFETY: as above.
+        unsafe { (*self.proxy).ignore_client_abort = 1 };
+    }
+
+    /// Trusts the system's certificate authorities where the operator named none.
+    pub(super) fn trust_system(&self) {
+        // SAFETY: as above; null when proxy_pass cannot speak TLS here.
+        let Some(ssl) = (unsafe { (*self.proxy).ssl.as_ref() }) else { return };
+        // SAFETY: as above. With proxy_ssl_verify the operator had to name the authorities.
+        let operator_verifies = unsafe { (*self.proxy).ssl_verify } == 1;
+        if ssl.ctx.is_null() || operator_verifies {
+            return;
+        }
+        // SAFETY: the location's own TLS context.
+        unsafe { SSL_CTX_set_default_verify_paths(ssl.ctx.cast()) };
+    }
+}
+
+/// The http block's main configurations.
+pub(super) fn main_confs(cf: *mut ngx_conf_t) -> *mut *mut c_void {
+    // SAFETY: inside the http block `ctx` is this.
+    unsafe { (*(*cf).ctx.cast::<ngx_http_conf_ctx_t>()).main_conf }
+}

@@ -1,0 +1,208 @@
+//! Every function that nginx calls: catch panics, make types of pointers, ask the safe code.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+use ngx::ffi::{
+    NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_array_push, ngx_chain_t, ngx_command_t, ngx_conf_t,
+    ngx_cycle_t, ngx_http_core_main_conf_t, ngx_http_handler_pt, ngx_http_phases,
+    ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
+};
+
+use super::conf::{self, Stock};
+use super::exports::{self, NEXT_BODY_FILTER, NEXT_HEADER_FILTER};
+use super::{Request, buf, code, fenced, pool, request, upstream, variable};
+use crate::conf::{COMMANDS, LocConf, MainConf};
+use crate::{filter, phases, proxy};
+
+pub(super) unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    fenced("preconfiguration", code::ERROR, || match variable::register(cf) {
+        Some(()) => code::OK,
+        None => code::ERROR,
+    })
+}
+
+pub(super) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    fenced("postconfiguration", code::ERROR, || {
+        let main_confs = conf::main_confs(cf);
+        // SAFETY: `create_main_conf` made ours; nobody else borrows it.
+        let main = unsafe { &mut *(*main_confs.add(exports::ctx_index())).cast::<MainConf>() };
+        main.blocks = upstream::wrap_blocks(main_confs);
+        if let Err(text) = main.check() {
+            conf::error(cf, &text);
+            return code::ERROR;
+        }
+        // SAFETY: the core module's main configuration.
+        let core = unsafe {
+            &mut *(*main_confs.add(request::core_index())).cast::<ngx_http_core_main_conf_t>()
+        };
+        let precontent = ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE;
+        let pushed = push_handler(core, precontent, Some(precontent_handler)).and_then(|()| {
+            push_handler(core, ngx_http_phases_NGX_HTTP_LOG_PHASE, Some(log_handler))
+        });
+        if pushed.is_none() {
+            return code::ERROR;
+        }
+        // SAFETY: nginx's own globals; one thread reads the configuration.
+        unsafe {
+            NEXT_HEADER_FILTER.set(ngx_http_top_header_filter);
+            ngx_http_top_header_filter = Some(header_filter);
+            NEXT_BODY_FILTER.set(ngx_http_top_body_filter);
+            ngx_http_top_body_filter = Some(body_filter);
+        }
+        code::OK
+    })
+}
+
+fn push_handler(
+    core: &mut ngx_http_core_main_conf_t,
+    phase: ngx_http_phases,
+    handler: ngx_http_handler_pt,
+) -> Option<()> {
+    let handlers = &mut core.phases.get_mut(phase as usize)?.handlers;
+    // SAFETY: nginx has initialised the array of every phase.
+    let slot = unsafe { ngx_array_push(handlers) }.cast::<ngx_http_handler_pt>();
+    // SAFETY: null, or room for one handler.
+    *unsafe { slot.as_mut() }? = handler;
+    Some(())
+}
+
+pub(super) unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx reads the configuration into this pool.
+    let pool = unsafe { (*cf).pool };
+    fenced("create_main_conf", ptr::null_mut(), || {
+        pool::place(pool, MainConf::default()).map_or(ptr::null_mut(), |conf| conf.as_ptr().cast())
+    })
+}
+
+pub(super) unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx reads the configuration into this pool.
+    let pool = unsafe { (*cf).pool };
+    fenced("create_loc_conf", ptr::null_mut(), || {
+        pool::place(pool, LocConf::default()).map_or(ptr::null_mut(), |conf| conf.as_ptr().cast())
+    })
+}
+
+pub(super) unsafe extern "C" fn merge_loc_conf(
+    cf: *mut ngx_conf_t,
+    prev: *mut c_void,
+    conf: *mut c_void,
+) -> *mut c_char {
+    fenced("merge_loc_conf", ngx::core::NGX_CONF_ERROR.cast(), || {
+        // SAFETY: `create_loc_conf` made both; nginx merges one pair at a time.
+        let (prev, conf) = unsafe { (&*prev.cast::<LocConf>(), &mut *conf.cast::<LocConf>()) };
+        let stock = Stock::of(cf);
+        conf.error_pages = stock.error_pages();
+        if let Err(text) = conf.merge(prev, stock.is_location()) {
+            return conf::error(cf, &text);
+        }
+        let Some(compiled) = &conf.compiled else { return ptr::null_mut() };
+        // SAFETY: `create_main_conf` made ours; nobody else borrows it.
+        let main =
+            unsafe { &mut *(*conf::main_confs(cf).add(exports::ctx_index())).cast::<MainConf>() };
+        main.compiled.push(compiled.clone());
+        stock.set_max_body_size(conf.proxy.max_body_size_bytes());
+        stock.ignore_accel_headers();
+        stock.trust_system();
+        if conf.proxy.finishes_after_abort() {
+            stock.ignore_client_abort();
+        }
+        ptr::null_mut()
+    })
+}
+
+pub(super) unsafe extern "C" fn set_directive(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    fenced("directive", ngx::core::NGX_CONF_ERROR.cast(), || {
+        // SAFETY: nginx passes the row that it found in our table.
+        let index = unsafe { (*command).offset };
+        // SAFETY: NGX_HTTP_LOC_CONF_OFFSET makes it the LocConf of the level that is being read.
+        let conf = unsafe { &mut *conf.cast::<LocConf>() };
+        let Some(row) = COMMANDS.get(index) else { return ngx::core::NGX_CONF_ERROR.cast() };
+        let args = conf::arguments(cf);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        if let Err(text) = (row.set)(&args, conf) {
+            return conf::error(cf, &text);
+        }
+        if row.is_content_handler {
+            Stock::of(cf).set_handler(Some(models_handler));
+        }
+        ptr::null_mut()
+    })
+}
+
+pub(super) unsafe extern "C" fn init_process(_: *mut ngx_cycle_t) -> ngx_int_t {
+    fenced("init_process", code::OK, || {
+        super::quiet_panics();
+        code::OK
+    })
+}
+
+unsafe extern "C" fn precontent_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    fenced("precontent handler", NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
+        // SAFETY: nginx passes a live request.
+        match unsafe { Request::from_ptr(r) } {
+            Some(r) => phases::precontent(r),
+            None => code::DECLINED,
+        }
+    })
+}
+
+unsafe extern "C" fn log_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    fenced("log handler", code::OK, || {
+        // SAFETY: nginx passes a live request.
+        if let Some(r) = unsafe { Request::from_ptr(r) } {
+            phases::log(r);
+        }
+        code::OK
+    })
+}
+
+unsafe extern "C" fn models_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    fenced("models handler", NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
+        // SAFETY: nginx passes a live request.
+        match unsafe { Request::from_ptr(r) } {
+            Some(r) => proxy::list_models(r),
+            None => code::ERROR,
+        }
+    })
+}
+
+unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
+    fenced("header filter", code::ERROR, || {
+        // SAFETY: nginx passes a live request.
+        if let Some(request) = unsafe { Request::from_ptr(r) }
+            && filter::head(request) == filter::Step::Swallow
+        {
+            return code::OK;
+        }
+        match NEXT_HEADER_FILTER.get() {
+            // SAFETY: the filter that was on top before ours.
+            Some(next) => unsafe { next(r) },
+            None => code::ERROR,
+        }
+    })
+}
+
+unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, input: *mut ngx_chain_t) -> ngx_int_t {
+    fenced("body filter", code::ERROR, || {
+        // SAFETY: nginx passes a live request.
+        if let Some(request) = unsafe { Request::from_ptr(r) }
+            && let Some(ctx) = request.ctx().filter(|ctx| request.is_main() && ctx.filters_body())
+        {
+            return match buf::body_filter(request, ctx, input) {
+                Some(rc) => filter::passed_on(request, ctx, rc),
+                None => code::ERROR,
+            };
+        }
+        match NEXT_BODY_FILTER.get() {
+            // SAFETY: the filter that was on top before ours.
+            Some(next) => unsafe { next(r, input) },
+            None => code::ERROR,
+        }
+    })
+}

@@ -1,0 +1,97 @@
+//! Memory in an nginx pool: who owns it, and what runs when the pool goes.
+
+use std::ffi::c_void;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+
+use ngx::ffi::{ngx_palloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t};
+
+/// Bytes that live in a request's pool, at a fixed place, until that pool is destroyed.
+///
+/// Kept only in places that are destroyed with the same pool (the request's context).
+#[derive(Clone, Copy)]
+pub struct PoolBytes {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+impl PoolBytes {
+    /// No bytes.
+    pub const EMPTY: Self = Self { start: NonNull::dangling(), len: 0 };
+
+    /// # Safety
+    /// The memory must belong to the request's pool and not change any more.
+    pub(super) unsafe fn new(start: *mut u8, len: usize) -> Self {
+        NonNull::new(start).map_or(Self::EMPTY, |start| Self { start, len })
+    }
+}
+
+impl PoolBytes {
+    /// A part of the bytes; the empty one where the range is out of bounds.
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        let len = range.len();
+        match self.get(range) {
+            // SAFETY: a part of pool memory is pool memory.
+            Some(part) => unsafe { Self::new(part.as_ptr().cast_mut(), len) },
+            None => Self::EMPTY,
+        }
+    }
+}
+
+impl Deref for PoolBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `new` demands pool memory, and values are dropped before or with the pool.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+/// Copies `text` to `pool`; `None` when memory is out.
+pub(super) fn copy(pool: *mut ngx_pool_t, text: &[u8]) -> Option<PoolBytes> {
+    // SAFETY: `pool` is the live pool of a request or a configuration.
+    let start = unsafe { ngx_pnalloc(pool, text.len().max(1)) }.cast::<u8>();
+    let start = NonNull::new(start)?;
+    // SAFETY: the allocation has at least `text.len()` bytes and overlaps nothing.
+    unsafe { ptr::copy_nonoverlapping(text.as_ptr(), start.as_ptr(), text.len()) };
+    Some(PoolBytes { start, len: text.len() })
+}
+
+/// Moves `value` to `pool`; it is dropped when the pool is destroyed.
+pub(super) fn place<T>(pool: *mut ngx_pool_t, value: T) -> Option<NonNull<T>> {
+    const { assert!(align_of::<T>() <= 16, "nginx aligns pool memory to 16 bytes") };
+    // SAFETY: `pool` is the live pool of a request or a configuration.
+    let slot = unsafe { ngx_palloc(pool, size_of::<T>().max(1)) }.cast::<T>();
+    let slot = NonNull::new(slot)?;
+    // SAFETY: as above; size 0 reserves only the cleanup record.
+    let cleanup = NonNull::new(unsafe { ngx_pool_cleanup_add(pool, 0) })?;
+    // SAFETY: `slot` is unused memory of the right size and alignment.
+    unsafe { slot.write(value) };
+    // SAFETY: nginx has just allocated the record and nobody else has seen it.
+    let cleanup = unsafe { &mut *cleanup.as_ptr() };
+    cleanup.data = slot.as_ptr().cast::<c_void>();
+    cleanup.handler = Some(drop_in_place::<T>);
+    Some(slot)
+}
+
+/// Finds a value that `place` has moved to `pool`.
+pub(super) fn find<T>(pool: *mut ngx_pool_t) -> Option<NonNull<T>> {
+    // SAFETY: `pool` is live, and so is its list of cleanup records.
+    let mut cleanup = unsafe { (*pool).cleanup };
+    while let Some(record) = NonNull::new(cleanup) {
+        // SAFETY: records belong to the pool.
+        let record = unsafe { record.as_ref() };
+        if record.handler.map(|f| f as usize) == Some(drop_in_place::<T> as *const () as usize) {
+            return NonNull::new(record.data.cast::<T>());
+        }
+        cleanup = record.next;
+    }
+    None
+}
+
+unsafe extern "C" fn drop_in_place<T>(data: *mut c_void) {
+    super::fenced("cleanup", (), || {
+        // SAFETY: `place` registered this record with a valid, owned T; nginx runs it once.
+        unsafe { ptr::drop_in_place(data.cast::<T>()) };
+    });
+}

@@ -1,0 +1,53 @@
+//! nginx variables: a name, and a function that says its value for a request.
+
+use ngx::ffi::{
+    NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t, ngx_int_t,
+    ngx_variable_value_t,
+};
+
+use super::{Request, borrowed, code, fenced, pool};
+use crate::conf::VARIABLES;
+
+/// A variable's text, or `None` for *not found*.
+pub type Get = fn(Request<'_>) -> Option<String>;
+
+/// Registers every variable of the module.
+pub(super) fn register(cf: *mut ngx_conf_t) -> Option<()> {
+    for (index, (name, _)) in VARIABLES.iter().enumerate() {
+        let mut text = borrowed(name.as_bytes());
+        // Not cacheable: proxy_set_header and proxy_ssl_name ask again for every attempt.
+        // SAFETY: nginx copies the name; `cf` is valid while the configuration is read.
+        let variable =
+            unsafe { ngx_http_add_variable(cf, &raw mut text, NGX_HTTP_VAR_NOCACHEABLE as usize) };
+        // SAFETY: null or the new variable in the configuration's pool.
+        let variable = unsafe { variable.as_mut() }?;
+        variable.get_handler = Some(get);
+        variable.data = index;
+    }
+    Some(())
+}
+
+unsafe extern "C" fn get(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_variable_value_t,
+    index: usize,
+) -> ngx_int_t {
+    fenced("variable", code::ERROR, || {
+        // SAFETY: nginx asks for a live request.
+        let Some(r) = (unsafe { Request::from_ptr(r) }) else { return code::ERROR };
+        // SAFETY: nginx passes the value to fill in.
+        let Some(v) = (unsafe { v.as_mut() }) else { return code::ERROR };
+        let text = VARIABLES.get(index).and_then(|(_, get)| get(r));
+        match text.and_then(|text| pool::copy(r.pool(), text.as_bytes())) {
+            Some(text) => {
+                v.set_valid(1);
+                v.set_no_cacheable(0);
+                v.set_not_found(0);
+                v.set_len(u32::try_from(text.len()).unwrap_or(0));
+                v.data = text.as_ptr().cast_mut();
+            }
+            None => v.set_not_found(1),
+        }
+        code::OK
+    })
+}

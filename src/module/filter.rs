@@ -1,0 +1,286 @@
+//! What does the client read? The header filter decides what kind of answer it is, the body filter
+//! passes it on: a provider's stream event by event, a provider's JSON as it comes, and nginx's own
+//! error pages as JSON in the caller's dialect.
+
+mod errors;
+mod waiting;
+
+use llm_core::stream::{BodyEnd, EventStream, Options, Sink};
+use llm_core::tap::JsonTap;
+use llm_core::usage::Usage;
+
+pub use errors::refuse;
+pub use waiting::{heartbeat, passed_on, total_timeout};
+
+use crate::ctx::{RequestCtx, Routed};
+use crate::ffi::Request;
+use crate::ffi::buf::Pieces;
+use crate::proxy::ResponseModel;
+
+/// The answer on its way.
+#[derive(Default)]
+pub enum Answer {
+    /// Not ours to look at.
+    #[default]
+    Untouched,
+    /// A provider's JSON.
+    Json(Box<JsonTap>),
+    /// A provider's stream.
+    Events(Box<Events>),
+    /// An answer of ours in the place of nginx's page.
+    Replaced(Vec<u8>),
+    /// A provider's body that is neither JSON nor a stream, or is encoded.
+    Other,
+}
+
+/// A stream, and whether we have ended it ourselves.
+pub struct Events {
+    stream: EventStream,
+    /// An error of ours was the last event.
+    broken: bool,
+    /// The provider's body came to its end.
+    clean: bool,
+}
+
+/// What the header filter does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Pass the head on.
+    Next,
+    /// The head has been sent before.
+    Swallow,
+}
+
+/// What becomes of the mark that ends a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastBuffer {
+    /// It goes on.
+    Keep,
+    /// It stays here: the client must not take the answer for complete.
+    Swallow,
+}
+
+/// One buffer of a response body.
+pub struct Chunk<'a> {
+    /// Its bytes.
+    pub text: &'a [u8],
+    /// Nothing follows.
+    pub ends: bool,
+    /// It asks for everything to be sent now.
+    pub flushes: bool,
+}
+
+/// How a stream ended, as `$llm_stream_state` tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// With its terminal marker.
+    Complete,
+    /// Without.
+    Incomplete,
+    /// The client went first.
+    ClientClosed,
+}
+
+impl StreamEnd {
+    /// The word in the variable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::ClientClosed => "client_closed",
+        }
+    }
+}
+
+impl RequestCtx {
+    /// What the provider says was used.
+    pub fn usage(&self) -> Option<Usage> {
+        let usage = match &*self.answer.borrow() {
+            Answer::Json(tap) => tap.usage(),
+            Answer::Events(events) => Some(events.stream.state().usage),
+            _ => None,
+        };
+        usage.filter(|usage| !usage.is_empty() && self.endpoint.get().has_usage())
+    }
+
+    /// How the stream ended; none for an answer that is no stream.
+    pub fn stream_end(&self, r: Request<'_>) -> Option<StreamEnd> {
+        let answer = self.answer.borrow();
+        let Answer::Events(events) = &*answer else { return None };
+        let end = if events.clean { BodyEnd::Clean } else { BodyEnd::Cut };
+        let complete = !events.broken && events.stream.state().is_complete(end);
+        Some(if complete {
+            StreamEnd::Complete
+        } else if self.client_gone.get() || r.is_client_gone() || self.left_early() {
+            StreamEnd::ClientClosed
+        } else {
+            StreamEnd::Incomplete
+        })
+    }
+
+    fn left_early(&self) -> bool {
+        const CLIENT_CLOSED_REQUEST: i64 = 499;
+        self.attempt.finished.get() == Some(CLIENT_CLOSED_REQUEST)
+    }
+}
+
+/// The header filter.
+pub fn head(mut r: Request<'_>) -> Step {
+    if !r.is_main() {
+        return Step::Next;
+    }
+    if let Some(ctx) = r.ctx() {
+        if ctx.begun.get() {
+            waiting::late_head(r, ctx);
+            return Step::Swallow;
+        }
+        if ctx.attempt.accepted.get() || r.is_cached() {
+            provider_head(&mut r, ctx);
+            return Step::Next;
+        }
+    }
+    errors::head(&mut r);
+    Step::Next
+}
+
+/// The body filter: what goes on of one buffer.
+pub fn feed(
+    mut r: Request<'_>,
+    ctx: &RequestCtx,
+    chunk: &Chunk<'_>,
+    out: &mut Pieces,
+) -> LastBuffer {
+    let mut answer = ctx.answer.borrow_mut();
+    let last = match &mut *answer {
+        Answer::Untouched | Answer::Other => {
+            out.pass(0..chunk.text.len());
+            LastBuffer::Keep
+        }
+        Answer::Json(tap) => {
+            tap.feed(chunk.text, out);
+            LastBuffer::Keep
+        }
+        Answer::Replaced(body) => {
+            if chunk.ends {
+                out.own(body);
+            }
+            LastBuffer::Keep
+        }
+        Answer::Events(events) => {
+            let last = feed_events(r, ctx, events, chunk, out);
+            if last == LastBuffer::Swallow {
+                r.close_after();
+            }
+            last
+        }
+    };
+    if ctx.client_gone.get() {
+        out.drop_all();
+    }
+    last
+}
+
+fn feed_events(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    events: &mut Events,
+    chunk: &Chunk<'_>,
+    out: &mut Pieces,
+) -> LastBuffer {
+    if events.broken {
+        return if chunk.ends { LastBuffer::Swallow } else { LastBuffer::Keep };
+    }
+    events.stream.feed(chunk.text, out);
+    if ctx.ttft_ms.get().is_none() && events.stream.state().content {
+        ctx.ttft_ms.set(Some(r.elapsed_ms()));
+    }
+    if chunk.ends {
+        events.stream.finish(out);
+        events.clean = true;
+        if events.stream.state().is_complete(BodyEnd::Clean) {
+            return LastBuffer::Keep;
+        }
+    } else if !(chunk.flushes && ended_badly(ctx)) {
+        return LastBuffer::Keep;
+    }
+    // The provider's last word is missing: the client must not take this for the end.
+    let told = events.stream.state().error.is_some();
+    if !told && events.stream.between_events() && !r.is_client_gone() {
+        let rejection = errors::broken_stream(ctx);
+        out.own(&rejection.sse_event(ctx.dialect.get(), &ctx.event_id));
+        ctx.rejection.replace(Some(rejection));
+    }
+    events.broken = true;
+    if chunk.ends { LastBuffer::Swallow } else { LastBuffer::Keep }
+}
+
+/// Whether nginx is done with the upstream and found its answer cut short.
+fn ended_badly(ctx: &RequestCtx) -> bool {
+    ctx.attempt.finished.get().is_some_and(|rc| rc != 0)
+}
+
+fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
+    let Some(routed) = ctx.routed() else { return };
+    r.drop_headers(is_our_name);
+    add_headers(r, ctx, &routed);
+    if r.status() != 200 {
+        return;
+    }
+    if r.is_encoded() {
+        ctx.answer.replace(Answer::Other);
+        return;
+    }
+    let renamed = renamed_model(*r, ctx, &routed);
+    let Some(provider) = routed.provider() else { return };
+    if llm_core::media::is_event_stream(r.content_type()) {
+        let options = Options {
+            strip_usage: routed.strip_usage,
+            model: renamed,
+            ..Options::new(provider.dialect, ctx.endpoint.get())
+        };
+        r.need_in_memory();
+        r.set_content_length(None);
+        r.drop_validators();
+        r.drop_headers(|name| name == b"x-accel-buffering" || name == b"cache-control");
+        r.add_header("X-Accel-Buffering", "no");
+        r.add_header("Cache-Control", "no-cache");
+        let events = Events { stream: EventStream::new(options), broken: false, clean: false };
+        ctx.answer.replace(Answer::Events(Box::new(events)));
+    } else if llm_core::media::is_json(r.content_type()) {
+        r.need_in_memory();
+        if renamed.is_some() {
+            r.set_content_length(None);
+            r.drop_validators();
+        }
+        let tap = JsonTap::new(provider.dialect, renamed.as_deref());
+        ctx.answer.replace(Answer::Json(Box::new(tap)));
+    } else {
+        ctx.answer.replace(Answer::Other);
+    }
+}
+
+/// The client's name for the model, where the answer is to have it and the provider has another.
+fn renamed_model(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Option<String> {
+    if r.loc_conf().proxy.response_model() != ResponseModel::Requested {
+        return None;
+    }
+    ctx.requested_model().filter(|model| routed.model.as_ref() != Some(model))
+}
+
+fn add_headers(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
+    if r.loc_conf().proxy.discloses_provider()
+        && let Some(provider) = routed.provider()
+    {
+        r.add_header("X-LLM-Provider", &provider.name);
+        if let Some(model) = &routed.model {
+            r.add_header("X-LLM-Served-By", &format!("{}/{}", provider.name, model));
+        }
+    }
+    r.add_header("X-LLM-Latency-Ms", &r.elapsed_ms().to_string());
+    r.add_header("X-LLM-Event-Id", &ctx.event_id);
+}
+
+/// Names that only the gateway may use in an answer.
+fn is_our_name(name: &[u8]) -> bool {
+    name.starts_with(b"x-llm-") || name.starts_with(b"x-fallback-")
+}

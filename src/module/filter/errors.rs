@@ -1,0 +1,79 @@
+//! Answers that no provider made: refusals of ours, and what nginx says when it cannot reach one.
+
+use llm_core::error::Rejection;
+
+use super::Answer;
+use crate::attempt::Failure;
+use crate::ctx::RequestCtx;
+use crate::ffi::Request;
+use crate::phases::new_ctx;
+
+const KIND: &str = "application/json";
+
+/// Answers a request that a room has refused.
+pub fn refuse(mut r: Request<'_>, ctx: &RequestCtx) {
+    let rejection = ctx.rejection.borrow().clone().unwrap_or_else(Rejection::internal);
+    add_headers(&mut r, ctx, &rejection);
+    let body = rejection.body(ctx.dialect.get(), &ctx.event_id);
+    let rc = r.answer(rejection.status, KIND, &body);
+    r.finalize(rc);
+}
+
+/// The header filter for answers that are not a provider's: nginx's HTML pages become JSON.
+pub(super) fn head(r: &mut Request<'_>) {
+    const PAGE: &[u8] = b"text/html";
+    let conf = r.loc_conf();
+    let is_page = r.status() >= 400 && r.content_type() == PAGE;
+    if !conf.proxy.is_on() || !is_page {
+        return;
+    }
+    let ctx = match r.ctx() {
+        Some(ctx) => ctx,
+        // nginx refused it before our phase: too large, not allowed, not HTTP.
+        None => match r.create_ctx(new_ctx(*r, conf)) {
+            Some(ctx) => ctx,
+            None => return,
+        },
+    };
+    let rejection = explain(*r, ctx);
+    if rejection.status != r.status() {
+        r.set_status(rejection.status);
+    }
+    add_headers(r, ctx, &rejection);
+    let body = rejection.body(ctx.dialect.get(), &ctx.event_id);
+    r.set_content_type(KIND);
+    r.set_content_length(Some(body.len()));
+    r.drop_validators();
+    ctx.answer.replace(Answer::Replaced(body));
+    ctx.rejection.replace(Some(rejection));
+}
+
+/// What a stream that broke off is called.
+pub(super) fn broken_stream(ctx: &RequestCtx) -> Rejection {
+    const GATEWAY_TIMEOUT: i64 = 504;
+    match (ctx.attempt.failure.get(), ctx.attempt.finished.get()) {
+        (Some(Failure::Timeout), _) | (_, Some(GATEWAY_TIMEOUT)) => Rejection::provider_timeout(),
+        _ => Rejection::stream_incomplete(),
+    }
+}
+
+/// What nginx's status means to the client.
+pub(super) fn explain(r: Request<'_>, ctx: &RequestCtx) -> Rejection {
+    match (r.status(), ctx.attempt.failure.get()) {
+        (413, _) => Rejection::request_too_large(r.loc_conf().proxy.max_body_size_bytes()),
+        (502, Some(Failure::BadResponse)) => Rejection::provider_bad_response(),
+        (502, _) => Rejection::provider_unreachable(),
+        (504, _) => Rejection::provider_timeout(),
+        (status, _) => Rejection::from_status(status),
+    }
+}
+
+fn add_headers(r: &mut Request<'_>, ctx: &RequestCtx, rejection: &Rejection) {
+    r.add_header("X-LLM-Event-Id", &ctx.event_id);
+    if let Some(seconds) = rejection.retry_after_s {
+        r.add_header("Retry-After", &seconds.to_string());
+    }
+    // Where the SDKs of both dialects look for the id of a request.
+    r.add_header("X-Request-Id", &ctx.event_id);
+    r.add_header("Request-Id", &ctx.event_id);
+}

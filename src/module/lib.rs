@@ -1,0 +1,14 @@
+//! The nginx module: glue between nginx and `llm-core`, which makes every decision.
+//!
+//! A request meets `phases` (body, facts, route), `attempt` (each try at a provider), `filter` (the
+//! answer) and the log phase, in this order. `ffi` is the fence around nginx's C interface.
+
+mod attempt;
+mod conf;
+mod ctx;
+mod ffi;
+mod filter;
+mod identity;
+mod phases;
+mod proxy;
+mod variables;

@@ -1,0 +1,79 @@
+//! In which order do the rooms see a request? One function per nginx phase; nothing else decides
+//! order.
+//!
+//! PRECONTENT runs twice: the first call starts reading the body; `body_read` decides when it is
+//! there and runs the phases again; the second call lets the request go on or answers it.
+
+use llm_core::dialect::Dialect;
+use llm_core::dialect::path::classify;
+
+use crate::conf::LocConf;
+use crate::ctx::{Intake, RequestCtx};
+use crate::ffi::{Request, code};
+use crate::{filter, proxy};
+
+const FORBIDDEN: isize = 403;
+const INTERNAL_SERVER_ERROR: isize = 500;
+
+/// The PRECONTENT phase: after nginx's own access control, before `proxy_pass`.
+pub fn precontent(mut r: Request<'_>) -> isize {
+    let conf = r.loc_conf();
+    if !conf.proxy.is_on() || conf.proxy.lists_models() {
+        return code::DECLINED;
+    }
+    if !r.is_main() {
+        return FORBIDDEN;
+    }
+    if conf.inherits_error_pages {
+        r.ignore_error_pages();
+    }
+    if let Some(ctx) = r.ctx() {
+        return match ctx.intake.get() {
+            Intake::Reading => code::DONE,
+            Intake::Ready => code::DECLINED,
+            Intake::Refused => {
+                filter::refuse(r, ctx);
+                code::DONE
+            }
+        };
+    }
+    match r.create_ctx(new_ctx(r, conf)) {
+        Some(_) => r.read_body(),
+        None => INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The body is there: facts, then route. Called once, before PRECONTENT runs again.
+pub fn body_read(r: Request<'_>) {
+    let Some(ctx) = r.ctx() else { return };
+    // A panic in here leaves the request refused, not waiting.
+    ctx.intake.set(Intake::Refused);
+    match proxy::route(r, ctx) {
+        Ok(()) => ctx.intake.set(Intake::Ready),
+        Err(rejection) => {
+            let outcome = llm_core::route::Outcome::of_rejection(&rejection);
+            ctx.outcome.set(Some(outcome));
+            ctx.rejection.replace(Some(rejection));
+        }
+    }
+}
+
+/// The LOG phase.
+pub fn log(r: Request<'_>) {
+    if let Some(ctx) = r.ctx() {
+        ctx.heartbeat.stop();
+        ctx.total.stop();
+        ctx.finish.stop();
+    }
+}
+
+/// The context of a request, with what its path tells. Also made for a request that nginx refused
+/// before our phase.
+pub fn new_ctx(r: Request<'_>, conf: &LocConf) -> RequestCtx {
+    let endpoint = classify(r.path());
+    let speaks_anthropic = r.header("anthropic-version").is_some();
+    let by_path = endpoint.dialect();
+    let by_header = if speaks_anthropic { Dialect::Anthropic } else { Dialect::OpenAi };
+    let dialect = conf.proxy.fixed_dialect().or(by_path).unwrap_or(by_header);
+    RequestCtx::new(endpoint, dialect)
+}

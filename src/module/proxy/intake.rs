@@ -1,0 +1,207 @@
+//! From a body to a provider and the bytes for it.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use llm_core::dialect::path::rebase;
+use llm_core::dialect::{Dialect, Endpoint};
+use llm_core::error::Rejection;
+use llm_core::media::is_json;
+use llm_core::request::{Changes, Facts, FactsError, Field, Shape, estimate_tokens, plan, scan};
+use llm_core::route::{Ask, Provider};
+
+use super::{DialectMode, Unparsed};
+use crate::conf::Compiled;
+use crate::ctx::{Asked, DialectSource, RequestCtx, Routed};
+use crate::ffi::Request;
+use crate::ffi::pool::PoolBytes;
+use crate::filter;
+
+/// Finds the provider of a request and makes the request one for it.
+pub fn route(r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
+    let conf = &r.loc_conf().proxy;
+    let compiled = r.loc_conf().compiled.clone().ok_or_else(Rejection::internal)?;
+    let body = r.body().ok_or_else(Rejection::internal)?;
+    let facts = read_facts(r, &body, &compiled)?;
+    // Kept before anything is refused: the log names the model of a refused request too.
+    let asked = ctx.keep_asked(Asked { body, facts });
+    if let Some(facts) = &asked.facts {
+        settle_dialect(r, ctx, facts)?;
+    }
+    let routed = resolve(r, ctx, &asked, &compiled)?;
+    let provider = routed.provider().ok_or_else(Rejection::internal)?;
+    check_target(ctx, provider, &asked)?;
+    install(r, ctx, &asked, &routed, provider)?;
+    ctx.routed.replace(Some(Rc::new(routed)));
+    if conf.total_timeout_ms() > 0 {
+        ctx.total.start(r, conf.total_timeout_ms(), filter::total_timeout);
+    }
+    if conf.heartbeat_ms() > 0 && ctx.is_streaming() {
+        ctx.heartbeat.start(r, conf.heartbeat_ms(), filter::heartbeat);
+    }
+    Ok(())
+}
+
+/// What the body says; none for a request without a body and for one that is passed on unread.
+fn read_facts(
+    r: Request<'_>,
+    body: &PoolBytes,
+    compiled: &Compiled,
+) -> Result<Option<Facts<'static>>, Rejection> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let may_pass =
+        r.loc_conf().proxy.unparsed() == Unparsed::Pass && !compiled.routes.has_catalog();
+    let content_type = r.header("content-type").unwrap_or_default();
+    if !content_type.is_empty() && !is_json(content_type) {
+        if may_pass {
+            return Ok(None);
+        }
+        let shown = String::from_utf8_lossy(content_type);
+        return Err(Rejection::unsupported_media_type(&shown));
+    }
+    match scan(body) {
+        Ok(facts) => Ok(Some(owned(facts))),
+        Err(FactsError::Json(_) | FactsError::InvalidUtf8 | FactsError::NotAnObject)
+            if may_pass =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error.rejection()),
+    }
+}
+
+/// The path decides; then a field; then, where both dialects are possible, the body's looks.
+fn settle_dialect(r: Request<'_>, ctx: &RequestCtx, facts: &Facts<'_>) -> Result<(), Rejection> {
+    let conf = &r.loc_conf().proxy;
+    if let Some(fixed) = conf.fixed_dialect() {
+        ctx.dialect.set(fixed);
+        ctx.dialect_source.set(DialectSource::FixedIngress);
+        return Ok(());
+    }
+    if let Some(field) = &facts.dialect {
+        let dialect =
+            Dialect::parse(&field.text).ok_or_else(|| Rejection::unknown_dialect(&field.text))?;
+        ctx.dialect.set(dialect);
+        ctx.dialect_source.set(DialectSource::Explicit);
+        return Ok(());
+    }
+    if ctx.endpoint.get().dialect().is_some() || r.header("anthropic-version").is_some() {
+        return Ok(());
+    }
+    if conf.dialect_mode() == DialectMode::ExplicitRequired {
+        return Err(Rejection::dialect_required());
+    }
+    if facts.shape == Shape::Anthropic {
+        ctx.dialect.set(Dialect::Anthropic);
+    }
+    ctx.dialect_source.set(DialectSource::InferredShape);
+    Ok(())
+}
+
+fn resolve(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    asked: &Asked,
+    compiled: &Rc<Compiled>,
+) -> Result<Routed, Rejection> {
+    let facts = asked.facts.as_ref();
+    let text = |field: Option<&Field<'static>>| field.map(|field| field.text.clone().into_owned());
+    let model = text(facts.and_then(|facts| facts.model.as_ref()));
+    let provider_field = text(facts.and_then(|facts| facts.provider.as_ref()));
+    let passed_unread = facts.is_none() && !asked.body.is_empty();
+    let ask = Ask {
+        endpoint: if passed_unread { Endpoint::Other } else { ctx.endpoint.get() },
+        method_has_body: !passed_unread && (!asked.body.is_empty() || !r.is_bodiless_method()),
+        model: model.as_deref(),
+        provider_field: provider_field.as_deref(),
+    };
+    let resolution = compiled.routes.resolve(&ask)?;
+    ctx.outcome.set(Some(resolution.outcome));
+    let provider = compiled.routes.provider(resolution.provider);
+    let strip_usage = injects_usage(r, ctx, provider)
+        && facts.is_some_and(|facts| facts.stream && !facts.asked_for_usage());
+    Ok(Routed {
+        compiled: compiled.clone(),
+        provider: resolution.provider,
+        model: resolution.model.map(Cow::into_owned),
+        requested_provider: resolution.requested_provider,
+        strip_usage,
+    })
+}
+
+/// Whether the provider speaks what the client speaks, and can hold the request.
+fn check_target(ctx: &RequestCtx, provider: &Provider, asked: &Asked) -> Result<(), Rejection> {
+    let client = ctx.dialect.get();
+    if ctx.endpoint.get().needs_model() && provider.dialect != client {
+        return Err(Rejection::translation_unavailable(&provider.name, provider.dialect, client));
+    }
+    let tokens = asked.facts.as_ref().map_or(0, |facts| estimate_tokens(facts.prompt_bytes));
+    match provider.max_input_tokens {
+        Some(most) if tokens > most => Err(Rejection::context_too_large(tokens, most)),
+        _ => Ok(()),
+    }
+}
+
+/// Puts path and body for the provider in the place of the client's. Every byte that does not have
+/// to change stays where it is.
+fn install(
+    mut r: Request<'_>,
+    ctx: &RequestCtx,
+    asked: &Asked,
+    routed: &Routed,
+    provider: &Provider,
+) -> Result<(), Rejection> {
+    if let Some(path) = rebase(r.path(), &provider.base) {
+        r.set_path(&path).ok_or_else(Rejection::internal)?;
+    }
+    let Some(facts) = &asked.facts else { return Ok(()) };
+    let changes = Changes {
+        model: routed.model.as_deref(),
+        inject_usage: injects_usage(r, ctx, Some(provider)),
+        remove_provider: true,
+        remove_dialect: true,
+    };
+    let edits = plan(facts, &changes);
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let mut slices = Vec::with_capacity(edits.len() * 2 + 1);
+    let mut at = 0;
+    for edit in &edits {
+        slices.push(asked.body.slice(at..edit.span.start));
+        slices.push(r.keep(&edit.with).ok_or_else(Rejection::internal)?);
+        at = edit.span.end;
+    }
+    slices.push(asked.body.slice(at..asked.body.len()));
+    r.replace_body(&slices).ok_or_else(Rejection::internal)
+}
+
+fn injects_usage(r: Request<'_>, ctx: &RequestCtx, provider: Option<&Provider>) -> bool {
+    r.loc_conf().proxy.injects_usage()
+        && matches!(ctx.endpoint.get(), Endpoint::Chat | Endpoint::Completions)
+        && provider.is_some_and(|provider| provider.dialect == Dialect::OpenAi)
+}
+
+/// The facts without borrowing from the body, which the context keeps beside them.
+fn owned(facts: Facts<'_>) -> Facts<'static> {
+    let own = |field: Option<Field<'_>>| {
+        field.map(|field| Field { text: Cow::Owned(field.text.into_owned()), span: field.span })
+    };
+    Facts {
+        model: own(facts.model),
+        provider: own(facts.provider),
+        dialect: own(facts.dialect),
+        provider_member: facts.provider_member,
+        dialect_member: facts.dialect_member,
+        stream: facts.stream,
+        stream_options: facts.stream_options,
+        max_output_tokens: facts.max_output_tokens,
+        n: facts.n,
+        insert_at: facts.insert_at,
+        empty: facts.empty,
+        prompt_bytes: facts.prompt_bytes,
+        shape: facts.shape,
+    }
+}

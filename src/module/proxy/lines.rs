@@ -1,0 +1,416 @@
+//! The proxy room's directives: what was typed, how it is inherited, and the defaults.
+
+use llm_core::dialect::Dialect;
+use llm_core::route::{Alias, Pattern, Provider, RouteLine, Routes, Version};
+use llm_core::surface;
+use llm_core::units::{parse_size, parse_time_ms};
+
+use crate::conf::Command;
+
+/// What was written at one level; `None` is "not written here".
+#[derive(Default)]
+pub struct Conf {
+    on: Option<bool>,
+    routes: Option<Vec<Provider>>,
+    default_provider: Option<String>,
+    patterns: Option<Vec<Pattern>>,
+    aliases: Option<Vec<Alias>>,
+    versions: Option<Vec<Version>>,
+    max_body_size: Option<u64>,
+    unparsed: Option<Unparsed>,
+    inject_usage: Option<bool>,
+    disclose_provider: Option<bool>,
+    response_model: Option<ResponseModel>,
+    connect_timeout: Option<u64>,
+    response_timeout: Option<u64>,
+    first_token_timeout: Option<u64>,
+    idle_timeout: Option<u64>,
+    total_timeout: Option<u64>,
+    client_abort: Option<ClientAbort>,
+    heartbeat: Option<u64>,
+    dialect_mode: Option<DialectMode>,
+    ingress_dialect: Option<Dialect>,
+    max_response_size: Option<u64>,
+    /// Not inherited: it makes one location a list.
+    models: bool,
+}
+
+/// What becomes of a body that is not the JSON we need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unparsed {
+    /// It is refused.
+    Reject,
+    /// It goes to the default provider as it is.
+    Pass,
+}
+
+/// Which name the answer's `model` has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseModel {
+    /// The provider's.
+    Effective,
+    /// The client's.
+    Requested,
+}
+
+/// What becomes of the provider's answer when the client goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAbort {
+    /// The connection to the provider is closed.
+    Cancel,
+    /// The answer is read on for its usage, so many milliseconds.
+    Finish(u64),
+}
+
+/// Where the client's dialect may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialectMode {
+    /// The path, a field, or else the body's looks.
+    Infer,
+    /// `llm_proxy_ingress_dialect` alone.
+    Fixed,
+    /// The path or a field, never the looks.
+    ExplicitRequired,
+}
+
+const FINISH_MS: u64 = 60_000;
+const MAX_BODY_BYTES: u64 = 10 << 20;
+const MAX_RESPONSE_BYTES: usize = 10 << 20;
+
+impl Conf {
+    /// Takes over what the enclosing level says and this one does not. Lists are replaced whole.
+    pub fn inherit(&mut self, outer: &Self) {
+        fn take<T: Clone>(own: &mut Option<T>, outer: &Option<T>) {
+            if own.is_none() {
+                own.clone_from(outer);
+            }
+        }
+        take(&mut self.on, &outer.on);
+        take(&mut self.routes, &outer.routes);
+        take(&mut self.default_provider, &outer.default_provider);
+        take(&mut self.patterns, &outer.patterns);
+        take(&mut self.aliases, &outer.aliases);
+        take(&mut self.versions, &outer.versions);
+        take(&mut self.max_body_size, &outer.max_body_size);
+        take(&mut self.unparsed, &outer.unparsed);
+        take(&mut self.inject_usage, &outer.inject_usage);
+        take(&mut self.disclose_provider, &outer.disclose_provider);
+        take(&mut self.response_model, &outer.response_model);
+        take(&mut self.connect_timeout, &outer.connect_timeout);
+        take(&mut self.response_timeout, &outer.response_timeout);
+        take(&mut self.first_token_timeout, &outer.first_token_timeout);
+        take(&mut self.idle_timeout, &outer.idle_timeout);
+        take(&mut self.total_timeout, &outer.total_timeout);
+        take(&mut self.client_abort, &outer.client_abort);
+        take(&mut self.heartbeat, &outer.heartbeat);
+        take(&mut self.dialect_mode, &outer.dialect_mode);
+        take(&mut self.ingress_dialect, &outer.ingress_dialect);
+        take(&mut self.max_response_size, &outer.max_response_size);
+    }
+
+    /// The routes that the lines mean, checked.
+    pub fn compile(&self) -> Result<Routes, String> {
+        if self.routes.is_none() {
+            return Err("\"llm_proxy\" is on, but no \"llm_proxy_route\" names a provider".into());
+        }
+        if self.dialect_mode == Some(DialectMode::Fixed) && self.ingress_dialect.is_none() {
+            return Err(
+                "\"llm_proxy_dialect_mode fixed\" needs \"llm_proxy_ingress_dialect\"".into()
+            );
+        }
+        let mut routes = Routes::default();
+        routes.providers = self.routes.clone().unwrap_or_default();
+        routes.default.clone_from(&self.default_provider);
+        routes.patterns = self.patterns.clone().unwrap_or_default();
+        routes.aliases = self.aliases.clone().unwrap_or_default();
+        routes.apply_versions(self.versions.as_deref().unwrap_or_default())?;
+        routes.check()?;
+        Ok(routes)
+    }
+
+    /// `llm_proxy`
+    pub fn is_on(&self) -> bool {
+        self.on.unwrap_or(false)
+    }
+
+    /// `llm_proxy_models`
+    pub fn lists_models(&self) -> bool {
+        self.models
+    }
+
+    /// Whether any provider is named here or above.
+    pub fn has_routes(&self) -> bool {
+        self.routes.is_some()
+    }
+
+    /// `llm_proxy_max_body_size`
+    pub fn max_body_size_bytes(&self) -> u64 {
+        self.max_body_size.unwrap_or(MAX_BODY_BYTES)
+    }
+
+    /// `llm_proxy_unparsed`
+    pub fn unparsed(&self) -> Unparsed {
+        self.unparsed.unwrap_or(Unparsed::Reject)
+    }
+
+    /// `llm_proxy_inject_usage`
+    pub fn injects_usage(&self) -> bool {
+        self.inject_usage.unwrap_or(true)
+    }
+
+    /// `llm_proxy_disclose_provider`
+    pub fn discloses_provider(&self) -> bool {
+        self.disclose_provider.unwrap_or(true)
+    }
+
+    /// `llm_proxy_response_model`
+    pub fn response_model(&self) -> ResponseModel {
+        self.response_model.unwrap_or(ResponseModel::Effective)
+    }
+
+    /// `llm_proxy_connect_timeout`, if written.
+    pub fn connect_timeout_ms(&self) -> Option<u64> {
+        self.connect_timeout
+    }
+
+    /// `llm_proxy_response_timeout`, if written.
+    pub fn response_timeout_ms(&self) -> Option<u64> {
+        self.response_timeout
+    }
+
+    /// `llm_proxy_first_token_timeout`, if written.
+    pub fn first_token_timeout_ms(&self) -> Option<u64> {
+        self.first_token_timeout
+    }
+
+    /// `llm_proxy_idle_timeout`, if written.
+    pub fn idle_timeout_ms(&self) -> Option<u64> {
+        self.idle_timeout
+    }
+
+    /// `llm_proxy_total_timeout`; zero is none.
+    pub fn total_timeout_ms(&self) -> u64 {
+        self.total_timeout.unwrap_or(0)
+    }
+
+    /// `llm_proxy_client_abort`
+    pub fn client_abort(&self) -> ClientAbort {
+        self.client_abort.unwrap_or(ClientAbort::Cancel)
+    }
+
+    /// Whether an answer is read on when its client has gone.
+    pub fn finishes_after_abort(&self) -> bool {
+        self.client_abort() != ClientAbort::Cancel
+    }
+
+    /// `llm_proxy_heartbeat`; zero is off.
+    pub fn heartbeat_ms(&self) -> u64 {
+        self.heartbeat.unwrap_or(0)
+    }
+
+    /// `llm_proxy_dialect_mode`
+    pub fn dialect_mode(&self) -> DialectMode {
+        self.dialect_mode.unwrap_or(DialectMode::Infer)
+    }
+
+    /// The dialect of every client here, if it is fixed.
+    pub fn fixed_dialect(&self) -> Option<Dialect> {
+        self.ingress_dialect.filter(|_| self.dialect_mode() == DialectMode::Fixed)
+    }
+
+    /// `llm_proxy_max_response_size`
+    pub fn max_response_size_bytes(&self) -> usize {
+        self.max_response_size.map_or(MAX_RESPONSE_BYTES, |size| size as usize)
+    }
+}
+
+macro_rules! command {
+    ($directive:ident, $set:expr) => {
+        Command { directive: &surface::$directive, set: $set, is_content_handler: false }
+    };
+}
+
+/// The room's directives.
+pub const COMMANDS: [Command; 22] = [
+    command!(LLM_PROXY, |args, conf| set_switch("llm_proxy", &mut conf.proxy.on, args)),
+    command!(LLM_PROXY_ROUTE, |args, conf| {
+        conf.proxy.routes.get_or_insert_default().push(RouteLine::parse(args)?);
+        Ok(())
+    }),
+    command!(LLM_PROXY_DEFAULT_PROVIDER, |args, conf| {
+        let word = |name: &str| Some(name.to_owned());
+        set(
+            "llm_proxy_default_provider",
+            &mut conf.proxy.default_provider,
+            args,
+            word,
+            "a provider",
+        )
+    }),
+    command!(LLM_PROXY_MODEL_PATTERN, |args, conf| {
+        conf.proxy.patterns.get_or_insert_default().push(Pattern::parse(args)?);
+        Ok(())
+    }),
+    command!(LLM_PROXY_MODEL_ALIAS, |args, conf| {
+        conf.proxy.aliases.get_or_insert_default().push(Alias::parse(args)?);
+        Ok(())
+    }),
+    command!(LLM_PROXY_MAX_BODY_SIZE, |args, conf| {
+        set_size("llm_proxy_max_body_size", &mut conf.proxy.max_body_size, args)
+    }),
+    command!(LLM_PROXY_UNPARSED, |args, conf| {
+        let word = |name: &str| match name {
+            "reject" => Some(Unparsed::Reject),
+            "pass" => Some(Unparsed::Pass),
+            _ => None,
+        };
+        set("llm_proxy_unparsed", &mut conf.proxy.unparsed, args, word, "\"reject\" or \"pass\"")
+    }),
+    command!(LLM_PROXY_INJECT_USAGE, |args, conf| {
+        set_switch("llm_proxy_inject_usage", &mut conf.proxy.inject_usage, args)
+    }),
+    command!(LLM_PROXY_PROVIDER_VERSION, |args, conf| {
+        conf.proxy.versions.get_or_insert_default().push(Version::parse(args)?);
+        Ok(())
+    }),
+    command!(LLM_PROXY_DISCLOSE_PROVIDER, |args, conf| {
+        set_switch("llm_proxy_disclose_provider", &mut conf.proxy.disclose_provider, args)
+    }),
+    command!(LLM_PROXY_RESPONSE_MODEL, |args, conf| {
+        let word = |name: &str| match name {
+            "effective" => Some(ResponseModel::Effective),
+            "requested" => Some(ResponseModel::Requested),
+            _ => None,
+        };
+        let allowed = "\"effective\" or \"requested\"";
+        set("llm_proxy_response_model", &mut conf.proxy.response_model, args, word, allowed)
+    }),
+    command!(LLM_PROXY_CONNECT_TIMEOUT, |args, conf| {
+        set_time("llm_proxy_connect_timeout", &mut conf.proxy.connect_timeout, args, Zero::Refused)
+    }),
+    command!(LLM_PROXY_RESPONSE_TIMEOUT, |args, conf| {
+        set_time(
+            "llm_proxy_response_timeout",
+            &mut conf.proxy.response_timeout,
+            args,
+            Zero::Refused,
+        )
+    }),
+    command!(LLM_PROXY_FIRST_TOKEN_TIMEOUT, |args, conf| {
+        let field = &mut conf.proxy.first_token_timeout;
+        set_time("llm_proxy_first_token_timeout", field, args, Zero::Off)
+    }),
+    command!(LLM_PROXY_IDLE_TIMEOUT, |args, conf| {
+        set_time("llm_proxy_idle_timeout", &mut conf.proxy.idle_timeout, args, Zero::Refused)
+    }),
+    command!(LLM_PROXY_TOTAL_TIMEOUT, |args, conf| {
+        set_time("llm_proxy_total_timeout", &mut conf.proxy.total_timeout, args, Zero::Off)
+    }),
+    command!(LLM_PROXY_CLIENT_ABORT, |args, conf| {
+        let name = "llm_proxy_client_abort";
+        let meant = match args {
+            ["cancel"] => Some(ClientAbort::Cancel),
+            ["finish"] => Some(ClientAbort::Finish(FINISH_MS)),
+            ["finish", time] => parse_time_ms(time).filter(|ms| *ms > 0).map(ClientAbort::Finish),
+            _ => None,
+        };
+        put(name, &mut conf.proxy.client_abort, args, meant, "\"cancel\" or \"finish [time]\"")
+    }),
+    command!(LLM_PROXY_HEARTBEAT, |args, conf| {
+        let meant = match args {
+            ["off"] => Some(0),
+            [time] => parse_time_ms(time).filter(|ms| *ms > 0),
+            _ => None,
+        };
+        put("llm_proxy_heartbeat", &mut conf.proxy.heartbeat, args, meant, "a time or \"off\"")
+    }),
+    Command {
+        directive: &surface::LLM_PROXY_MODELS,
+        set: |_, conf| {
+            if std::mem::replace(&mut conf.proxy.models, true) {
+                return Err(duplicate("llm_proxy_models"));
+            }
+            Ok(())
+        },
+        is_content_handler: true,
+    },
+    command!(LLM_PROXY_DIALECT_MODE, |args, conf| {
+        let word = |name: &str| match name {
+            "infer" => Some(DialectMode::Infer),
+            "fixed" => Some(DialectMode::Fixed),
+            "explicit_required" => Some(DialectMode::ExplicitRequired),
+            _ => None,
+        };
+        let allowed = "\"infer\", \"fixed\" or \"explicit_required\"";
+        set("llm_proxy_dialect_mode", &mut conf.proxy.dialect_mode, args, word, allowed)
+    }),
+    command!(LLM_PROXY_INGRESS_DIALECT, |args, conf| {
+        let allowed = "\"openai\" or \"anthropic\"";
+        let field = &mut conf.proxy.ingress_dialect;
+        set("llm_proxy_ingress_dialect", field, args, Dialect::parse, allowed)
+    }),
+    command!(LLM_PROXY_MAX_RESPONSE_SIZE, |args, conf| {
+        set_size("llm_proxy_max_response_size", &mut conf.proxy.max_response_size, args)
+    }),
+];
+
+/// Whether a time of zero means something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Zero {
+    Off,
+    Refused,
+}
+
+fn set_switch(name: &str, field: &mut Option<bool>, args: &[&str]) -> Result<(), String> {
+    let meant = match args {
+        [] | ["on"] => Some(true),
+        ["off"] => Some(false),
+        _ => None,
+    };
+    put(name, field, args, meant, "\"on\" or \"off\"")
+}
+
+fn set_size(name: &str, field: &mut Option<u64>, args: &[&str]) -> Result<(), String> {
+    let size = |text: &str| parse_size(text).filter(|bytes| *bytes > 0);
+    set(name, field, args, size, "a size such as \"10m\"")
+}
+
+fn set_time(name: &str, field: &mut Option<u64>, args: &[&str], zero: Zero) -> Result<(), String> {
+    let time = |text: &str| parse_time_ms(text).filter(|ms| *ms > 0 || zero == Zero::Off);
+    set(name, field, args, time, "a time such as \"30s\"")
+}
+
+fn set<T>(
+    name: &str,
+    field: &mut Option<T>,
+    args: &[&str],
+    parse: impl Fn(&str) -> Option<T>,
+    allowed: &str,
+) -> Result<(), String> {
+    let meant = args.first().and_then(|word| parse(word));
+    put(name, field, args, meant, allowed)
+}
+
+fn put<T>(
+    name: &str,
+    field: &mut Option<T>,
+    args: &[&str],
+    meant: Option<T>,
+    allowed: &str,
+) -> Result<(), String> {
+    if field.is_some() {
+        return Err(duplicate(name));
+    }
+    let Some(meant) = meant else {
+        let written = args.join(" ");
+        return Err(format!(
+            "invalid value \"{written}\" in \"{name}\" directive, it must be {allowed}"
+        ));
+    };
+    *field = Some(meant);
+    Ok(())
+}
+
+fn duplicate(name: &str) -> String {
+    format!("\"{name}\" directive is duplicate")
+}

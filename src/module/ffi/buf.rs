@@ -256,11 +256,14 @@ fn one_buffer(
             }
         }
     }
-    if special && (ptr::eq(before, chain.last) || last == LastBuffer::Swallow) {
-        // Nothing goes on but the marks.
-        if ptr::eq(before, chain.last) {
-            chain.push(link(r.pool(), buf)?);
-        }
+    let nothing_left = ptr::eq(before, chain.last);
+    if nothing_left && len > 0 && !ends {
+        return Some(());
+    }
+    if nothing_left {
+        // Only the marks go on. A data buffer must not be empty, so they get one of ours.
+        let empty = if len == 0 { link(r.pool(), buf)? } else { mark_buf(r, ctx)? };
+        chain.push(empty);
     }
     if special {
         // SAFETY: the chain has at least one link now, in the request's pool.
@@ -268,6 +271,7 @@ fn one_buffer(
         let (flush, in_chain) = (b.flush(), b.last_in_chain());
         if last == LastBuffer::Swallow {
             b.set_last_buf(0);
+            tail.set_last_buf(0);
             tail.set_flush(1);
         } else if !ptr::eq(tail, b) {
             b.set_last_buf(0);
@@ -277,6 +281,14 @@ fn one_buffer(
         tail.set_last_in_chain(in_chain);
     }
     Some(())
+}
+
+/// A buffer of ours that carries marks only.
+fn mark_buf(r: Request<'_>, ctx: &RequestCtx) -> Option<*mut ngx_chain_t> {
+    let link = own_buf(r.pool(), &ctx.output, &[])?;
+    // SAFETY: `own_buf` has made the link and its buffer.
+    unsafe { (*(*link).buf).set_temporary(0) };
+    Some(link)
 }
 
 /// A buffer of ours with a copy of `bytes`, from the free list if there is one.

@@ -72,6 +72,8 @@ pub struct End {
     pub silent: bool,
     /// A whole response head came.
     pub head_seen: bool,
+    /// The provider's upstream block has further servers.
+    pub servers_left: bool,
 }
 
 /// What nginx is to do after a try.
@@ -79,8 +81,14 @@ pub struct End {
 pub enum Next {
     /// What it would do by itself.
     AsNginx,
+    /// Nothing: the request has failed.
+    Stop,
     /// The same again, on a new connection.
     Again,
+    /// The same again, after so many milliseconds.
+    Wait(u64),
+    /// The next target.
+    Advance,
 }
 
 /// What nginx is to do with a response head.
@@ -90,6 +98,8 @@ pub enum Head {
     Accept,
     /// Read on.
     Wait,
+    /// Take it for a failure.
+    Refuse,
 }
 
 /// Makes nginx's request one for the provider, whatever `proxy_*` lines say.
@@ -98,9 +108,9 @@ pub fn begin(
     ctx: &RequestCtx,
     upstream: &mut Upstream<'_>,
     block: &str,
-) -> Result<(), ()> {
-    let routed = ctx.routed().ok_or(())?;
-    let provider = routed.provider().ok_or(())?;
+) -> Option<()> {
+    let routed = ctx.routed()?;
+    let provider = routed.provider()?;
     if provider.upstream != block {
         // Another upstream's server must not get this provider's request, and later its key.
         r.write_log(
@@ -111,7 +121,7 @@ pub fn begin(
                 provider.name
             ),
         );
-        return Err(());
+        return None;
     }
     ctx.attempt.started_ms.set(Some(r.elapsed_ms()));
     ctx.attempt.accepted.set(false);
@@ -123,13 +133,13 @@ pub fn begin(
                 provider.name
             );
             r.write_log(Level::Error, &text);
-            return Err(());
+            return None;
         }
         upstream.set_is_tls(tls);
     }
     if upstream.is_tls() {
         let name = provider.ssl_name.as_deref().unwrap_or(host);
-        upstream.set_tls(name, provider.ssl_verify).ok_or(())?;
+        upstream.set_tls(name, provider.ssl_verify)?;
     }
     set_limits(r, ctx, upstream, provider);
     let client_host = r.header("host").unwrap_or_default();
@@ -140,8 +150,8 @@ pub fn begin(
         version: provider.version.as_deref(),
         own_prefix: OWN_PREFIX,
     };
-    let head = upstream.request_head().and_then(|head| edit(head, &change)).ok_or(())?;
-    upstream.set_request_head(&head).ok_or(())
+    let head = upstream.request_head().and_then(|head| edit(head, &change))?;
+    upstream.set_request_head(&head)
 }
 
 /// Looks at a response whose head is complete; called again for each further piece.
@@ -167,6 +177,11 @@ pub fn head(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> He
 }
 
 impl Attempt {
+    /// The status of the try that has just ended; asked once.
+    pub fn take_status(&self) -> u16 {
+        0
+    }
+
     /// Milliseconds that the first try took so far, or took.
     pub fn duration_ms(&self, r: Request<'_>) -> Option<u64> {
         let end = self.ended_ms.get().unwrap_or_else(|| r.elapsed_ms());
@@ -199,6 +214,24 @@ pub fn ended(r: Request<'_>, ctx: &RequestCtx, end: End) -> Next {
         return Next::Again;
     }
     Next::AsNginx
+}
+
+/// Whether failures are ours to decide upon, not `proxy_next_upstream`'s.
+pub fn owns_retries(_: Request<'_>) -> bool {
+    false
+}
+
+/// A connection is asked for.
+pub fn starts(_: Request<'_>, _: &RequestCtx, _: &mut Upstream<'_>) {}
+
+/// Moves the request to the next target.
+pub fn switch(_: Request<'_>, _: &RequestCtx, _: &mut Upstream<'_>) -> Option<()> {
+    None
+}
+
+/// Every server of the provider's block is down.
+pub fn no_live_server(_: Request<'_>, _: &RequestCtx) -> Next {
+    Next::Stop
 }
 
 /// nginx is done with the upstream; what it still sends to the client follows.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use llm_core::route::Routes;
 use llm_core::surface::Directive;
 
-use crate::ffi::upstream::Block;
+use crate::ffi::hooks::Block;
 use crate::ffi::variable::Get;
 use crate::{proxy, variables};
 

@@ -12,9 +12,9 @@ use llm_core::route::{Outcome, Provider};
 use crate::attempt::Attempt;
 use crate::conf::Compiled;
 use crate::ffi::buf::Output;
+use crate::ffi::hooks::Hooks;
 use crate::ffi::pool::PoolBytes;
 use crate::ffi::timer::Timer;
-use crate::ffi::upstream::Hooks;
 use crate::filter::Answer;
 
 /// How far the request has come in.

@@ -12,7 +12,7 @@ use ngx::ffi::{
 
 use super::conf::{self, Stock};
 use super::exports::{self, NEXT_BODY_FILTER, NEXT_HEADER_FILTER};
-use super::{Request, buf, code, fenced, pool, request, upstream, variable};
+use super::{Request, buf, code, fenced, hooks, pool, request, variable};
 use crate::conf::{COMMANDS, LocConf, MainConf};
 use crate::{filter, phases, proxy};
 
@@ -28,7 +28,7 @@ pub(super) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_in
         let main_confs = conf::main_confs(cf);
         // SAFETY: `create_main_conf` made ours; nobody else borrows it.
         let main = unsafe { &mut *(*main_confs.add(exports::ctx_index())).cast::<MainConf>() };
-        main.blocks = upstream::wrap_blocks(main_confs);
+        main.blocks = hooks::wrap_blocks(main_confs);
         if let Err(text) = main.check() {
             conf::error(cf, &text);
             return code::ERROR;

@@ -11,6 +11,8 @@ pub mod buf;
 pub mod conf;
 mod entry;
 mod exports;
+pub mod hooks;
+mod park;
 pub mod pool;
 pub mod request;
 pub mod respond;

@@ -1,87 +1,14 @@
-//! nginx's upstream module seen from one request, and the hooks through which `attempt` owns every
-//! try of it.
-//!
-//! Order of calls in one attempt: `peer.init` (ours wraps the balancer's and installs the rest) ·
-//! `get` · connect, send · `process_header` until it accepts · `free`; after that either `get`
-//! again, with `reinit_request` in between, or `finalize_request`.
+//! nginx's upstream module seen from one request: the request to the provider before it is sent,
+//! the response as it arrives, and the settings of one attempt. `hooks` says when.
 
-use std::cell::Cell;
-use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use ngx::ffi::{
-    NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT, NGX_PEER_FAILED, ngx_event_free_peer_pt,
-    ngx_event_get_peer_pt, ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt,
-    ngx_http_request_t, ngx_http_upstream_conf_t, ngx_http_upstream_main_conf_t,
-    ngx_http_upstream_module, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t,
-    ngx_http_upstream_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_peer_connection_t, ngx_pfree,
-    ngx_uint_t,
+    ngx_http_upstream_conf_t, ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_msec_t,
+    ngx_palloc, ngx_pfree, ngx_uint_t,
 };
 
-use super::{Request, borrowed, bytes, code, fenced, pool, request};
-use crate::attempt::{self, End, Head};
-
-type PeerInit =
-    unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t;
-type Callback = Option<unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t>;
-type Finalize = Option<unsafe extern "C" fn(*mut ngx_http_request_t, ngx_int_t)>;
-
-/// One `upstream {}` block of the configuration.
-pub struct Block {
-    raw: *mut ngx_http_upstream_srv_conf_t,
-    init: PeerInit,
-    /// The block's name.
-    pub name: String,
-    /// The name in its first `server` line, without a port.
-    pub host: String,
-}
-
-/// Puts our `peer.init` around that of every upstream block. Runs in postconfiguration, after
-/// `keepalive`, `zone` and the balancers have put theirs in place, so that ours is outermost.
-pub(super) fn wrap_blocks(main_conf: *mut *mut c_void) -> Vec<Block> {
-    // SAFETY: a plain number that is set before any configuration is read.
-    let index = unsafe { ngx_http_upstream_module.ctx_index };
-    // SAFETY: the http block has a main configuration for every http module.
-    let umcf = unsafe { (*main_conf.add(index)).cast::<ngx_http_upstream_main_conf_t>() };
-    // SAFETY: as above; the array holds pointers to upstream blocks.
-    let blocks = unsafe { (*umcf).upstreams.as_slice::<*mut ngx_http_upstream_srv_conf_t>() };
-    let mut wrapped = Vec::new();
-    for &raw in blocks {
-        // SAFETY: the block lives as long as the configuration.
-        let block = unsafe { &mut *raw };
-        let Some(init) = block.peer.init else { continue };
-        block.peer.init = Some(peer_init);
-        // SAFETY: configuration text lives as long as the configuration.
-        let name = String::from_utf8_lossy(unsafe { bytes(block.host) }).into_owned();
-        wrapped.push(Block { raw, init, name, host: first_server(block).unwrap_or_default() });
-    }
-    wrapped
-}
-
-fn first_server(block: &ngx_http_upstream_srv_conf_t) -> Option<String> {
-    // SAFETY: null for a block that proxy_pass made of a host name, else its servers.
-    let servers = unsafe { block.servers.as_ref() }?;
-    // SAFETY: nginx keeps ngx_http_upstream_server_t in this array.
-    let first = unsafe { servers.as_slice::<ngx_http_upstream_server_t>() }.first()?;
-    // SAFETY: configuration text lives as long as the configuration.
-    let name = String::from_utf8_lossy(unsafe { bytes(first.name) }).into_owned();
-    Some(llm_core::head::host_of_server(&name).to_owned())
-}
-
-/// What nginx's functions were before ours took their place, for one request.
-#[derive(Default)]
-pub struct Hooks {
-    data: Cell<*mut c_void>,
-    mask: Cell<ngx_uint_t>,
-    get: Cell<ngx_event_get_peer_pt>,
-    free: Cell<ngx_event_free_peer_pt>,
-    set_session: Cell<ngx_event_set_peer_session_pt>,
-    save_session: Cell<ngx_event_save_peer_session_pt>,
-    process_header: Cell<Callback>,
-    reinit_request: Cell<Callback>,
-    finalize_request: Cell<Finalize>,
-    headers_done: Cell<bool>,
-}
+use super::{Request, borrowed, code, pool, request};
 
 /// The upstream side of a request.
 pub struct Upstream<'r> {
@@ -105,12 +32,12 @@ impl<'r> Upstream<'r> {
         NonNull::new(r.raw().upstream).map(|raw| Self { raw, r })
     }
 
-    fn raw(&self) -> &ngx_http_upstream_t {
+    pub(super) fn raw(&self) -> &ngx_http_upstream_t {
         // SAFETY: the upstream structure lives in the request's pool.
         unsafe { self.raw.as_ref() }
     }
 
-    fn raw_mut(&mut self) -> &mut ngx_http_upstream_t {
+    pub(super) fn raw_mut(&mut self) -> &mut ngx_http_upstream_t {
         // SAFETY: as above; one thread, and no other borrow of it is alive.
         unsafe { self.raw.as_mut() }
     }
@@ -208,9 +135,18 @@ impl<'r> Upstream<'r> {
         }
     }
 
-    /// Starts the read timer again: nginx does so only after the head is accepted.
+    /// How long nginx waits between two reads once the response is accepted.
     pub fn set_read_timeout(&mut self, ms: u64) {
         self.conf().read_timeout = ms as ngx_msec_t;
+    }
+
+    /// Starts the read timer now: nginx does not do so again before the head is accepted.
+    pub fn restart_read_timer(&mut self, ms: u64) {
+        // SAFETY: null, or the provider's connection with both its events.
+        if let Some(c) = unsafe { self.raw().peer.connection.as_ref() } {
+            // SAFETY: as above.
+            unsafe { ngx::ffi::ngx_add_timer(c.read, ms as ngx_msec_t) };
+        }
     }
 
     /// The limits for connecting, sending and the response's head.
@@ -307,7 +243,85 @@ impl<'r> Upstream<'r> {
         true
     }
 
-    fn own_conf(&mut self) -> Option<()> {
+    pub(super) fn request(&self) -> Request<'r> {
+        self.r
+    }
+
+    /// Builds the request again from the client's path, body and headers as they stand now.
+    pub fn recreate(&mut self) -> Option<()> {
+        // SAFETY: null, or the body that nginx has read and we have replaced.
+        let body = unsafe { self.r.raw().request_body.as_ref() }?;
+        self.raw_mut().request_bufs = body.bufs;
+        let create = self.raw().create_request?;
+        // SAFETY: the proxy module's own function.
+        (unsafe { create(self.r.as_ptr()) } == code::OK).then_some(())
+    }
+
+    /// What a failed response may have changed is as the location says.
+    pub fn reset_buffering(&mut self) {
+        let buffering = self.conf().buffering;
+        self.raw_mut().set_buffering(u32::from(buffering != 0));
+    }
+
+    pub(super) fn connect_timeout(&mut self) -> &mut usize {
+        &mut self.conf().connect_timeout
+    }
+
+    pub(super) fn next_upstream(&mut self) -> ngx_uint_t {
+        self.conf().next_upstream
+    }
+
+    pub(super) fn set_next_upstream(&mut self, mask: ngx_uint_t) {
+        self.conf().next_upstream = mask;
+    }
+
+    /// nginx's own counts and times do not end our attempts.
+    pub(super) fn own_retries(&mut self, mask: ngx_uint_t) {
+        let conf = self.conf();
+        conf.next_upstream = mask;
+        conf.next_upstream_tries = 0;
+        conf.next_upstream_timeout = 0;
+    }
+
+    /// The operator's `proxy_next_upstream_tries`, 0 for any number.
+    pub fn operator_tries(&mut self) -> u32 {
+        u32::try_from(self.conf().next_upstream_tries).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn is_request_sent(&self) -> bool {
+        self.raw().request_sent() != 0
+    }
+
+    pub(super) fn set_request_sent(&mut self, sent: bool) {
+        self.raw_mut().set_request_sent(u32::from(sent));
+    }
+
+    /// Bytes of the response that have arrived in this attempt.
+    pub(super) fn received_bytes(&self) -> i64 {
+        // SAFETY: null, or the entry of this attempt.
+        unsafe { self.raw().state.as_ref() }.map_or(0, |state| state.bytes_received)
+    }
+
+    /// Puts right what nginx noted about the attempt before: its real status, and no entry for a
+    /// wait. nginx has pushed the entry of the next attempt already.
+    pub(super) fn settle_states(&mut self, drop_wait: bool, status: u16) {
+        // SAFETY: nginx makes the array before the first attempt.
+        let Some(states) = (unsafe { self.r.raw().upstream_states.as_mut() }) else { return };
+        let elts = states.elts.cast::<ngx_http_upstream_state_t>();
+        if drop_wait && states.nelts >= 2 {
+            // SAFETY: both are elements of the array.
+            unsafe { ptr::copy(elts.add(states.nelts - 1), elts.add(states.nelts - 2), 1) };
+            states.nelts -= 1;
+            // SAFETY: the last element.
+            self.raw_mut().state = unsafe { elts.add(states.nelts - 1) };
+        }
+        if status != 0 && states.nelts >= 2 {
+            // SAFETY: the last but one element.
+            unsafe { (*elts.add(states.nelts - 2)).status = usize::from(status) };
+        }
+    }
+
+    pub(super) fn own_conf(&mut self) -> Option<()> {
         // SAFETY: the request's pool is live.
         let own = unsafe { ngx_palloc(self.r.pool(), size_of::<ngx_http_upstream_conf_t>()) };
         let own = NonNull::new(own.cast::<ngx_http_upstream_conf_t>())?;
@@ -315,218 +329,5 @@ impl<'r> Upstream<'r> {
         unsafe { ptr::copy_nonoverlapping(self.raw().conf, own.as_ptr(), 1) };
         self.raw_mut().conf = own.as_ptr();
         Some(())
-    }
-
-    fn install(&mut self, hooks: &Hooks) {
-        hooks.mask.set(self.conf().next_upstream);
-        let raw = self.raw_mut();
-        hooks.process_header.set(raw.process_header.replace(process_header));
-        hooks.reinit_request.set(raw.reinit_request.replace(reinit_request));
-        hooks.finalize_request.set(raw.finalize_request.replace(finalize_request));
-    }
-
-    fn install_peer(&mut self, hooks: &Hooks) {
-        let r = self.r.as_ptr().cast::<c_void>();
-        let pc = &mut self.raw_mut().peer;
-        hooks.data.set(std::mem::replace(&mut pc.data, r));
-        hooks.get.set(pc.get.replace(get_peer));
-        hooks.free.set(pc.free.replace(free_peer));
-        // These two get peer.data as well, so they must be ours too.
-        hooks.set_session.set(pc.set_session);
-        pc.set_session = pc.set_session.map(|_| set_session as _);
-        hooks.save_session.set(pc.save_session);
-        pc.save_session = pc.save_session.map(|_| save_session as _);
-    }
-}
-
-unsafe extern "C" fn peer_init(
-    r: *mut ngx_http_request_t,
-    us: *mut ngx_http_upstream_srv_conf_t,
-) -> ngx_int_t {
-    fenced("peer init", code::ERROR, || {
-        // SAFETY: nginx passes a live request.
-        let Some(request) = (unsafe { Request::from_ptr(r) }) else { return code::ERROR };
-        let blocks = &request.main_conf().blocks;
-        let Some(block) = blocks.iter().find(|block| ptr::eq(block.raw, us)) else {
-            return code::ERROR;
-        };
-        // SAFETY: the balancer's own function, with the arguments that nginx meant for it.
-        let rc = unsafe { (block.init)(r, us) };
-        let Some(ctx) = request.ctx().filter(|ctx| ctx.is_routed() && request.is_main()) else {
-            return rc;
-        };
-        let Some(mut upstream) = request.upstream().filter(|_| rc == code::OK) else { return rc };
-        if upstream.own_conf().is_none() {
-            return code::ERROR;
-        }
-        upstream.install(&ctx.hooks);
-        upstream.install_peer(&ctx.hooks);
-        match attempt::begin(request, ctx, &mut upstream, &block.name) {
-            Ok(()) => code::OK,
-            Err(()) => code::ERROR,
-        }
-    })
-}
-
-unsafe extern "C" fn get_peer(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
-    fenced("get peer", code::ERROR, || {
-        let Some((r, hooks)) = hooked(data) else { return code::ERROR };
-        hooks.headers_done.set(false);
-        if let Some(mut upstream) = r.upstream() {
-            upstream.conf().next_upstream = hooks.mask.get();
-        }
-        match hooks.get.get() {
-            // SAFETY: the balancer's own function and data.
-            Some(get) => unsafe { get(pc, hooks.data.get()) },
-            None => code::ERROR,
-        }
-    })
-}
-
-unsafe extern "C" fn free_peer(
-    pc: *mut ngx_peer_connection_t,
-    data: *mut c_void,
-    state: ngx_uint_t,
-) {
-    fenced("free peer", (), || {
-        let Some((r, hooks)) = hooked(data) else { return };
-        // SAFETY: nginx passes the peer of the live request.
-        let Some(peer) = (unsafe { pc.as_mut() }) else { return };
-        let end = attempt_end(r, peer, hooks, state);
-        if let Some(free) = hooks.free.get() {
-            // SAFETY: the balancer's own function and data.
-            unsafe { free(pc, hooks.data.get(), state) };
-        }
-        let Some(ctx) = r.ctx() else { return };
-        if attempt::ended(r, ctx, end) == attempt::Next::Again {
-            // nginx would add a try for a failed reused connection itself, but refuses to send
-            // a POST twice without this bit; `get` puts the operator's mask back.
-            peer.set_cached(0);
-            peer.tries = 1;
-            if let Some(mut upstream) = r.upstream() {
-                upstream.conf().next_upstream |= NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT as ngx_uint_t;
-            }
-        }
-    });
-}
-
-fn attempt_end(
-    r: Request<'_>,
-    peer: &ngx_peer_connection_t,
-    hooks: &Hooks,
-    state: ngx_uint_t,
-) -> End {
-    // SAFETY: null, or a connection that nginx closes after this call.
-    let timed_out = unsafe { peer.connection.as_ref() }.is_some_and(|c| {
-        // SAFETY: a connection has both events.
-        unsafe { (*c.read).timedout() != 0 || (*c.write).timedout() != 0 }
-    });
-    let upstream = r.upstream();
-    // SAFETY: null, or the entry of this attempt.
-    let received = upstream
-        .as_ref()
-        .and_then(|u| unsafe { u.raw().state.as_ref() })
-        .map_or(0, |state| state.bytes_received);
-    End {
-        failed: state & NGX_PEER_FAILED as ngx_uint_t != 0,
-        reused: peer.cached() != 0,
-        timed_out,
-        sent: upstream.as_ref().is_some_and(|u| u.raw().request_sent() != 0),
-        silent: received == 0,
-        head_seen: hooks.headers_done.get(),
-    }
-}
-
-unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
-    fenced("set session", code::OK, || match hooked(data) {
-        // SAFETY: the balancer's own function and data.
-        Some((_, hooks)) => {
-            hooks.set_session.get().map_or(code::OK, |f| unsafe { f(pc, hooks.data.get()) })
-        }
-        None => code::OK,
-    })
-}
-
-unsafe extern "C" fn save_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) {
-    fenced("save session", (), || {
-        if let Some((_, hooks)) = hooked(data)
-            && let Some(f) = hooks.save_session.get()
-        {
-            // SAFETY: the balancer's own function and data.
-            unsafe { f(pc, hooks.data.get()) };
-        }
-    });
-}
-
-/// The request and its hooks behind the pointer that `install_peer` gave to nginx.
-fn hooked<'r>(data: *mut c_void) -> Option<(Request<'r>, &'r Hooks)> {
-    // SAFETY: `install_peer` stored the request, which outlives its peer.
-    let r = unsafe { Request::from_ptr(data.cast()) }?;
-    Some((r, &r.ctx()?.hooks))
-}
-
-unsafe extern "C" fn process_header(r: *mut ngx_http_request_t) -> ngx_int_t {
-    fenced("process header", code::ERROR, || {
-        // SAFETY: nginx passes a live request.
-        let Some(request) = (unsafe { Request::from_ptr(r) }) else { return code::ERROR };
-        let (Some(ctx), Some(mut upstream)) = (request.ctx(), request.upstream()) else {
-            return code::ERROR;
-        };
-        let hooks = &ctx.hooks;
-        if !hooks.headers_done.get() {
-            let Some(parse) = hooks.process_header.get() else { return code::ERROR };
-            // SAFETY: the proxy module's parser.
-            let rc = unsafe { parse(r) };
-            // The proxy goes from "status line" to "headers" by replacing the pointer.
-            upstream.keep_process_header(hooks);
-            if rc != code::OK {
-                return rc;
-            }
-            hooks.headers_done.set(true);
-        }
-        match attempt::head(request, ctx, &mut upstream) {
-            Head::Accept => code::OK,
-            Head::Wait => code::AGAIN,
-        }
-    })
-}
-
-unsafe extern "C" fn reinit_request(r: *mut ngx_http_request_t) -> ngx_int_t {
-    fenced("reinit request", code::ERROR, || {
-        // SAFETY: nginx passes a live request.
-        let Some(request) = (unsafe { Request::from_ptr(r) }) else { return code::ERROR };
-        let (Some(ctx), Some(mut upstream)) = (request.ctx(), request.upstream()) else {
-            return code::ERROR;
-        };
-        let Some(reinit) = ctx.hooks.reinit_request.get() else { return code::ERROR };
-        // SAFETY: the proxy module's own function.
-        let rc = unsafe { reinit(r) };
-        // It puts the proxy's parser back.
-        upstream.keep_process_header(&ctx.hooks);
-        rc
-    })
-}
-
-unsafe extern "C" fn finalize_request(r: *mut ngx_http_request_t, rc: ngx_int_t) {
-    fenced("finalize request", (), || {
-        // SAFETY: nginx passes a live request.
-        let Some(request) = (unsafe { Request::from_ptr(r) }) else { return };
-        let Some(ctx) = request.ctx() else { return };
-        attempt::finished(request, ctx, rc as i64);
-        if let Some(finalize) = ctx.hooks.finalize_request.get() {
-            // SAFETY: the proxy module's own function.
-            unsafe { finalize(r, rc) };
-        }
-    });
-}
-
-impl Upstream<'_> {
-    fn keep_process_header(&mut self, hooks: &Hooks) {
-        let current = self.raw().process_header;
-        let ours = process_header as *const () as usize;
-        if current.map(|f| f as usize) != Some(ours) {
-            hooks.process_header.set(current);
-            self.raw_mut().process_header = Some(process_header);
-        }
     }
 }

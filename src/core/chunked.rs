@@ -53,7 +53,7 @@ impl Dechunker {
             (State::Size, b'\r') | (State::Extension | State::End | State::Data, _) => {}
             (State::Size, _) => match char::from(byte).to_digit(16) {
                 Some(digit) => {
-                    self.left = self.left.saturating_mul(16).saturating_add(digit.into())
+                    self.left = self.left.saturating_mul(16).saturating_add(digit.into());
                 }
                 None => self.state = State::Extension,
             },

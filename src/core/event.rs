@@ -26,24 +26,28 @@ pub struct ErrorEvent {
 
 impl ErrorEvent {
     /// Reads the value of an `error` member. `None` for what stands for no error.
-    pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Self>, JsonError> {
-        match scanner.kind()? {
-            Kind::Object => {
-                let mut error = Self::default();
-                let mut empty = true;
-                each_member(scanner, |name, scanner| {
-                    empty = false;
-                    error.read_member(name, scanner)
-                })?;
-                Ok((!empty).then_some(error))
-            }
-            Kind::String => {
-                let message = bounded(&scanner.string()?, MAX_MESSAGE_BYTES);
-                Ok((!message.is_empty()).then(|| Self { message, ..Self::default() }))
-            }
-            Kind::Null | Kind::False => scanner.value().map(|_| None),
-            _ => scanner.value().map(|_| Some(Self::default())),
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let mut scanner = Scanner::new(text);
+        let value = scanner.value().ok()?;
+        if !is_error(&scanner, &value) {
+            return None;
         }
+        let mut error = Self::default();
+        let mut scanner = Scanner::new(text);
+        match value.kind {
+            Kind::Object => {
+                each_member(&mut scanner, |name, scanner| error.read_member(name, scanner)).ok()?;
+            }
+            Kind::String => error.message = bounded(&scanner.string().ok()?, MAX_MESSAGE_BYTES),
+            _ => {}
+        }
+        Some(error)
+    }
+
+    /// An error whose description is no JSON.
+    pub(crate) fn of_text(text: &[u8]) -> Self {
+        let text = text.get(..MAX_MESSAGE_BYTES).unwrap_or(text);
+        Self { message: String::from_utf8_lossy(text).into(), ..Self::default() }
     }
 
     /// Reads a member of an error object; those that are not known are stepped over.
@@ -67,28 +71,48 @@ impl ErrorEvent {
     }
 }
 
-/// What one event says.
-#[derive(Debug, Default)]
-pub(crate) struct Event {
+/// What one event says of the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Said {
     /// Something of the answer itself.
     pub content: bool,
     /// The model ended its answer.
     pub finished: bool,
     /// Nothing will follow.
     pub marker: bool,
-    pub error: Option<ErrorEvent>,
-    pub usage: Option<Usage>,
+}
+
+/// One event, as places in its data: most have neither usage nor error, so that these are read
+/// when they are there.
+#[derive(Debug, Default)]
+pub(crate) struct Event {
+    pub said: Said,
     /// It exists to tell the usage: `choices` is there and empty, `usage` is an object.
     pub usage_only: bool,
     /// Where the name of the model stands, quotes included.
     pub model: Option<Range<usize>>,
+    usage: Option<Range<usize>>,
+    fault: Fault,
+}
+
+/// Where the error of an event stands.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Fault {
+    #[default]
+    None,
+    /// There is one, but it is not described.
+    Bare,
+    /// In an `error` member.
+    Member(Range<usize>),
+    /// Beside the type of the event.
+    Flat,
 }
 
 impl Event {
     /// Reads the data of an event; `name` is the value of its `event:` line.
-    pub fn read(data: &[u8], name: &[u8], dialect: Dialect) -> Result<Self, JsonError> {
+    pub fn read(data: &[u8], name: &[u8]) -> Result<Self, JsonError> {
         let mut scanner = Scanner::new(data);
-        let mut walk = Walk::new(dialect);
+        let mut walk = Walk::default();
         if scanner.kind()? == Kind::Object {
             each_member(&mut scanner, |name, scanner| walk.member(name, scanner))?;
         } else {
@@ -98,45 +122,62 @@ impl Event {
         Ok(walk.conclude(name))
     }
 
-    /// An event that was too large to be read at once, from what was seen of it in passing.
-    pub fn glimpsed(kind: &str, usage: Option<Usage>, error: Option<ErrorEvent>) -> Self {
-        let mut walk = Walk::new(Dialect::default());
-        walk.event = Self { content: error.is_none(), usage, error, ..Self::default() };
-        walk.conclude(kind.as_bytes())
+    /// The usage in `data`, which was read before.
+    pub fn usage(&self, data: &[u8], dialect: Dialect) -> Option<Usage> {
+        Usage::parse(data.get(self.usage.clone()?)?, dialect)
+    }
+
+    /// The error in `data`, which was read before.
+    pub fn error(&self, data: &[u8]) -> Option<ErrorEvent> {
+        match &self.fault {
+            Fault::None => None,
+            Fault::Bare => Some(ErrorEvent::default()),
+            Fault::Member(span) => ErrorEvent::parse(data.get(span.clone())?),
+            Fault::Flat => {
+                let mut error = ErrorEvent::parse(data).unwrap_or_default();
+                // What would be the error's type is only the event's.
+                if error.kind == "error" {
+                    error.kind.clear();
+                }
+                Some(error)
+            }
+        }
+    }
+}
+
+impl Said {
+    /// What an event says whose type is `kind` and of which nothing else is known.
+    pub fn by_kind(kind: &[u8], content: bool) -> Self {
+        let ended = Self { content, finished: true, marker: true };
+        match kind {
+            b"message_stop" | b"response.failed" => Self { finished: false, ..ended },
+            b"response.completed" | b"response.incomplete" => ended,
+            // The endpoints beside those of a conversation end without a marker of their own.
+            b"image_generation.completed"
+            | b"image_edit.completed"
+            | b"speech.audio.done"
+            | b"transcript.text.done" => Self { marker: false, ..ended },
+            _ => {
+                let content = content || kind.ends_with(b".partial_image");
+                Self { content, finished: false, marker: false }
+            }
+        }
     }
 }
 
 /// What is gathered before the event's type is known: members come in any order.
+#[derive(Default)]
 struct Walk<'a> {
-    dialect: Dialect,
     event: Event,
     kind: Option<Text<'a>>,
     no_choices: bool,
-    usage_object: bool,
     /// `delta` holds something; the type tells whether that is content.
     delta_filled: bool,
     /// The block that starts is more than an empty text.
     block_filled: bool,
-    /// The members of an error that stand beside `type` and not in `error`.
-    flat_error: ErrorEvent,
-    is_flat_error: bool,
 }
 
 impl<'a> Walk<'a> {
-    fn new(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            event: Event::default(),
-            kind: None,
-            no_choices: false,
-            usage_object: false,
-            delta_filled: false,
-            block_filled: false,
-            flat_error: ErrorEvent::default(),
-            is_flat_error: false,
-        }
-    }
-
     fn member(&mut self, name: &[u8], scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         match name {
             b"choices" => self.choices(scanner),
@@ -145,20 +186,17 @@ impl<'a> Walk<'a> {
             b"error" => self.error(scanner),
             b"delta" | b"audio" => self.delta(scanner),
             b"content_block" => self.block(scanner),
-            b"response" => self.answer(scanner),
+            b"message" | b"response" => self.answer(scanner),
             b"type" => {
                 self.kind = string(scanner)?;
                 Ok(())
             }
             b"object" => {
-                self.is_flat_error = string(scanner)?.is_some_and(|object| object.is("error"));
+                if string(scanner)?.is_some_and(|object| object.is("error")) {
+                    suspect(&mut self.event.fault, Fault::Flat);
+                }
                 Ok(())
             }
-            b"message" => match scanner.kind()? {
-                Kind::Object => self.answer(scanner),
-                _ => self.flat_error.read_member(name, scanner),
-            },
-            b"code" => self.flat_error.read_member(name, scanner),
             _ => scanner.value().map(drop),
         }
     }
@@ -182,17 +220,17 @@ impl<'a> Walk<'a> {
     }
 
     fn usage(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
-        if scanner.kind()? != Kind::Object {
-            return scanner.value().map(drop);
+        let value = scanner.value()?;
+        if value.kind == Kind::Object {
+            self.event.usage = Some(value.span);
         }
-        self.usage_object = true;
-        self.event.usage = Usage::read(scanner, self.dialect)?;
         Ok(())
     }
 
     fn error(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
-        if let Some(error) = ErrorEvent::read(scanner)? {
-            self.event.error = Some(error);
+        let value = scanner.value()?;
+        if is_error(scanner, &value) {
+            self.event.fault = Fault::Member(value.span);
         }
         Ok(())
     }
@@ -214,7 +252,7 @@ impl<'a> Walk<'a> {
         match name {
             b"delta" | b"message" => each_member(scanner, |name, scanner| {
                 let filled = filled(scanner)?;
-                self.event.content |= filled
+                self.event.said.content |= filled
                     && matches!(
                         name,
                         b"content"
@@ -229,17 +267,16 @@ impl<'a> Walk<'a> {
                 Ok(())
             }),
             b"text" => {
-                self.event.content |= filled(scanner)?;
+                self.event.said.content |= filled(scanner)?;
                 Ok(())
             }
             b"finish_reason" => {
                 // Some providers write an empty reason until there is one.
                 match string(scanner)?.filter(|reason| !reason.raw.is_empty()) {
                     Some(reason) if reason.is("error") => {
-                        let error = ErrorEvent { kind: "error".into(), ..ErrorEvent::default() };
-                        self.event.error.get_or_insert(error);
+                        suspect(&mut self.event.fault, Fault::Bare);
                     }
-                    Some(_) => self.event.finished = true,
+                    Some(_) => self.event.said.finished = true,
                     None => {}
                 }
                 Ok(())
@@ -260,7 +297,7 @@ impl<'a> Walk<'a> {
                 b"text" | b"thinking" | b"partial_json" | b"signature" | b"citation" => {
                     self.delta_filled |= filled(scanner)?;
                 }
-                b"stop_reason" => self.event.finished |= filled(scanner)?,
+                b"stop_reason" => self.event.said.finished |= filled(scanner)?,
                 _ => return scanner.value().map(drop),
             }
             Ok(())
@@ -281,45 +318,49 @@ impl<'a> Walk<'a> {
     }
 
     fn conclude(self, name: &[u8]) -> Event {
-        let Self { mut event, kind, mut flat_error, .. } = self;
-        let decoded =
-            kind.filter(|kind| kind.escaped).map(|kind| kind.decode().unwrap_or_default());
+        let Self { mut event, kind, .. } = self;
+        let escaped = kind.filter(|kind| kind.escaped);
+        let decoded = escaped.map(|kind| kind.decode().unwrap_or_default());
         let kind = match (&decoded, &kind) {
             (Some(decoded), _) => decoded.as_bytes(),
             (None, Some(kind)) => kind.raw,
             (None, None) => name,
         };
-        match kind {
-            b"" => {}
-            b"content_block_delta" => event.content |= self.delta_filled,
-            b"content_block_start" => event.content |= self.block_filled,
-            b"message_stop" => event.marker = true,
-            b"response.completed" | b"response.incomplete" => {
-                event.marker = true;
-                event.finished = true;
+        // Chunks of OpenAI's older endpoints have no type.
+        if !kind.is_empty() {
+            let content = match kind {
+                b"content_block_delta" => self.delta_filled,
+                b"content_block_start" => self.block_filled,
+                _ => self.delta_filled && kind.ends_with(b".delta"),
+            };
+            let said = Said::by_kind(kind, content);
+            event.said.content |= said.content;
+            event.said.finished |= said.finished;
+            event.said.marker |= said.marker;
+            match kind {
+                b"response.failed" => suspect(&mut event.fault, Fault::Bare),
+                _ if kind == b"error" || name == b"error" => suspect(&mut event.fault, Fault::Flat),
+                _ => {}
             }
-            // The endpoints beside those of a conversation end without a marker of their own.
-            b"image_generation.completed"
-            | b"image_edit.completed"
-            | b"speech.audio.done"
-            | b"transcript.text.done" => event.finished = true,
-            b"response.failed" => {
-                event.marker = true;
-                event.error.get_or_insert_default();
-            }
-            _ if kind.ends_with(b".delta") => event.content |= self.delta_filled,
-            _ if kind.ends_with(b".partial_image") => event.content = true,
-            _ => {}
         }
-        if event.error.is_none() && (self.is_flat_error || kind == b"error" || name == b"error") {
-            if kind != b"error" {
-                flat_error.kind =
-                    String::from_utf8_lossy(kind.get(..MAX_WORD_BYTES).unwrap_or(kind)).into();
-            }
-            event.error = Some(flat_error);
-        }
-        event.usage_only = self.no_choices && self.usage_object && event.error.is_none();
+        event.usage_only = self.no_choices && event.usage.is_some() && event.fault == Fault::None;
         event
+    }
+}
+
+/// An `error` member tells more than any other sign of an error.
+fn suspect(fault: &mut Fault, found: Fault) {
+    if *fault == Fault::None {
+        *fault = found;
+    }
+}
+
+/// Whether the value of an `error` member stands for an error.
+fn is_error(scanner: &Scanner<'_>, value: &Value) -> bool {
+    match value.kind {
+        Kind::Null | Kind::False => false,
+        Kind::Object | Kind::String => is_filled(scanner, value),
+        Kind::Array | Kind::Number | Kind::True => true,
     }
 }
 
@@ -333,15 +374,19 @@ fn string<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Text<'a>>, JsonError> 
 
 /// Whether the next value holds anything: text, items or members. Steps over it.
 fn filled(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
-    let Value { kind, span } = scanner.value()?;
-    Ok(match kind {
-        Kind::String => span.len() > 2,
+    let value = scanner.value()?;
+    Ok(is_filled(scanner, &value))
+}
+
+fn is_filled(scanner: &Scanner<'_>, value: &Value) -> bool {
+    match value.kind {
+        Kind::String => value.span.len() > 2,
         Kind::Array | Kind::Object => {
-            let inside = span.start + 1..span.end.saturating_sub(1);
+            let inside = value.span.start + 1..value.span.end.saturating_sub(1);
             !scanner.slice(&inside).iter().all(u8::is_ascii_whitespace)
         }
         _ => false,
-    })
+    }
 }
 
 /// What a string means, up to `limit` bytes.

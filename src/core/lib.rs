@@ -15,10 +15,15 @@ pub mod request;
 
 pub mod route;
 
+pub mod auth;
+
 pub mod chunked;
 pub mod error;
 pub mod head;
 
+pub mod scrub;
+mod sink;
+mod skip;
 pub mod sse;
 pub mod stream;
 pub mod tap;

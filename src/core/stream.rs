@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use crate::dialect::{Dialect, Endpoint};
 pub use crate::event::ErrorEvent;
-use crate::event::Event;
+use crate::event::{Event, Said};
+pub use crate::sink::Sink;
+use crate::sink::{Carried, Output, Shifted};
 use crate::sse::{Fields, Framer};
 use crate::tap::JsonTap;
 use crate::usage::Usage;
@@ -17,20 +19,6 @@ const CARRY_BYTES: usize = 16 * 1024;
 /// A byte order mark. It may only be the very first of a stream, and we may have sent something
 /// before, so it is not sent on.
 const MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Takes what is to be sent on, in order.
-pub trait Sink {
-    /// Bytes of the chunk that is being fed, unchanged; neighbouring ranges come as one.
-    fn pass(&mut self, range: Range<usize>);
-    /// Bytes that are not in the chunk. They are gone when the call returns.
-    fn own(&mut self, bytes: &[u8]);
-}
-
-/// A sink for those who only want to know what a stream says.
-impl Sink for () {
-    fn pass(&mut self, _: Range<usize>) {}
-    fn own(&mut self, _: &[u8]) {}
-}
 
 /// How a stream is read and what is changed in it.
 #[derive(Debug, Clone)]
@@ -104,25 +92,31 @@ impl StreamState {
         }
     }
 
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, said: Said, usage: Option<Usage>, error: Option<ErrorEvent>) {
         self.events += 1;
-        self.content |= event.content;
-        self.finished |= event.finished;
-        self.marker |= event.marker;
-        if let Some(usage) = event.usage {
+        self.content |= said.content;
+        self.finished |= said.finished;
+        self.marker |= said.marker;
+        if let Some(usage) = usage {
             self.usage.merge(&usage);
         }
+        if let Some(error) = error {
+            self.fail(error);
+        }
         if self.opening == Opened::Not {
-            self.opening = match (&event.error, event.content, event.finished || event.marker) {
-                (Some(_), _, _) => Opened::Error,
-                (None, true, _) => Opened::Content,
-                (None, false, true) => Opened::Ended,
-                (None, false, false) => Opened::Not,
+            self.opening = match said {
+                Said { content: true, .. } => Opened::Content,
+                Said { finished: true, .. } | Said { marker: true, .. } => Opened::Ended,
+                _ => Opened::Not,
             };
         }
-        if let Some(error) = event.error {
-            self.error.get_or_insert(error);
+    }
+
+    fn fail(&mut self, error: ErrorEvent) {
+        if self.opening == Opened::Not {
+            self.opening = Opened::Error;
         }
+        self.error.get_or_insert(error);
     }
 }
 
@@ -292,7 +286,8 @@ impl EventStream {
         if self.wide.is_some() || length > self.reader.options.max_event_bytes {
             self.widen(chunk, range, out);
             if let Some(wide) = self.wide.take() {
-                self.reader.state.take(wide.into_event());
+                let (said, usage, error) = wide.conclude();
+                self.reader.state.take(said, usage, error);
             }
             return;
         }
@@ -398,22 +393,26 @@ impl Reader {
         let fields = Fields::parse(unit);
         let Some(data) = fields.data(unit) else { return Fate::Passed };
         if data.trim_ascii() == b"[DONE]" {
-            self.state.take(Event { marker: true, ..Event::default() });
+            self.state.take(Said { marker: true, ..Said::default() }, None, None);
             return Fate::Passed;
         }
-        let name = fields.event.as_ref().and_then(|name| unit.get(name.clone()));
-        let event = Event::read(&data, name.unwrap_or_default(), self.options.dialect);
-        let Ok(mut event) = event else { return Fate::Malformed };
-        if simdutf8::basic::from_utf8(unit).is_err() {
-            return Fate::Malformed;
-        }
-        let usage_only = event.usage_only;
-        let model = event.model.take();
-        self.state.take(event);
-        if usage_only && self.options.strip_usage {
+        let name =
+            fields.event.as_ref().and_then(|name| unit.get(name.clone())).unwrap_or_default();
+        let event = match Event::read(&data, name) {
+            Ok(event) if simdutf8::basic::from_utf8(unit).is_ok() => event,
+            _ => {
+                if name == b"error" {
+                    self.state.fail(ErrorEvent::of_text(&data));
+                }
+                return Fate::Malformed;
+            }
+        };
+        let usage = event.usage(&data, self.options.dialect);
+        self.state.take(event.said, usage, event.error(&data));
+        if event.usage_only && self.options.strip_usage {
             return Fate::Dropped;
         }
-        match (&self.model, model) {
+        match (&self.model, event.model) {
             (Some(name), Some(span)) if data.get(span.clone()) != Some(name) => {
                 fields.place(unit, &span).map_or(Fate::Passed, Fate::Renamed)
             }
@@ -431,75 +430,6 @@ impl Reader {
             }
             Fate::Dropped | Fate::Malformed => {}
         }
-    }
-}
-
-/// Joins neighbouring ranges on their way to the sink.
-struct Output<'a, S> {
-    sink: &'a mut S,
-    pending: Range<usize>,
-}
-
-impl<'a, S: Sink> Output<'a, S> {
-    fn new(sink: &'a mut S) -> Self {
-        Self { sink, pending: 0..0 }
-    }
-
-    fn flush(&mut self) {
-        let range = std::mem::take(&mut self.pending);
-        if !range.is_empty() {
-            self.sink.pass(range);
-        }
-    }
-}
-
-impl<S: Sink> Sink for Output<'_, S> {
-    fn pass(&mut self, range: Range<usize>) {
-        if range.start == self.pending.end {
-            self.pending.end = range.end;
-            return;
-        }
-        self.flush();
-        self.pending = range;
-    }
-
-    fn own(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.flush();
-            self.sink.own(bytes);
-        }
-    }
-}
-
-/// Sends ranges of the carry buffer, which is no part of the chunk.
-struct Carried<'a, S> {
-    bytes: &'a [u8],
-    out: &'a mut S,
-}
-
-impl<S: Sink> Sink for Carried<'_, S> {
-    fn pass(&mut self, range: Range<usize>) {
-        self.out.own(self.bytes.get(range).unwrap_or_default());
-    }
-
-    fn own(&mut self, bytes: &[u8]) {
-        self.out.own(bytes);
-    }
-}
-
-/// Sends ranges of a part of the chunk that begins at `by`.
-struct Shifted<'a, S> {
-    by: usize,
-    out: &'a mut S,
-}
-
-impl<S: Sink> Sink for Shifted<'_, S> {
-    fn pass(&mut self, range: Range<usize>) {
-        self.out.pass(range.start + self.by..range.end + self.by);
-    }
-
-    fn own(&mut self, bytes: &[u8]) {
-        self.out.own(bytes);
     }
 }
 

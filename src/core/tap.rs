@@ -6,8 +6,9 @@
 use memchr::memchr;
 
 use crate::dialect::Dialect;
-use crate::event::{ErrorEvent, Event};
+use crate::event::{ErrorEvent, Said};
 use crate::json::{Scanner, Text};
+use crate::skip::{Stop, containers_end, string_end};
 use crate::stream::{Sink, quoted};
 use crate::usage::Usage;
 
@@ -163,8 +164,12 @@ impl JsonTap {
     }
 
     /// What an event said that passed by.
-    pub(crate) fn into_event(self) -> Event {
-        Event::glimpsed(&self.kind, self.usage, self.error)
+    pub(crate) fn conclude(mut self) -> (Said, Option<Usage>, Option<ErrorEvent>) {
+        if matches!(self.kind.as_str(), "error" | "response.failed") {
+            self.error.get_or_insert_default();
+        }
+        let said = Said::by_kind(self.kind.as_bytes(), self.error.is_none());
+        (said, self.usage, self.error)
     }
 
     /// Reads at least one byte of `bytes`, which are not empty; returns how many.
@@ -277,30 +282,15 @@ impl JsonTap {
     }
 
     fn pass_containers(&mut self, bytes: &[u8]) -> usize {
-        let mut at = 0;
-        loop {
-            at = structural(bytes, at);
-            let Some(byte) = bytes.get(at) else { return bytes.len() };
-            at += 1;
-            match byte {
-                b'"' => {
-                    let rest = bytes.get(at..).unwrap_or_default();
-                    let Some(end) = string_end(rest, &mut self.escape) else {
-                        self.place = Place::BelowInString;
-                        return bytes.len();
-                    };
-                    at += end;
-                }
-                b'{' | b'[' => self.depth += 1,
-                _ => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        self.place = Place::AfterValue;
-                        return at;
-                    }
-                }
+        self.place = match containers_end(bytes, &mut self.depth, &mut self.escape) {
+            Stop::Behind(end) => {
+                self.place = Place::AfterValue;
+                return end;
             }
-        }
+            Stop::InContainer => Place::Below,
+            Stop::InString => Place::BelowInString,
+        };
+        bytes.len()
     }
 
     /// A value is over: reads what was captured of it.
@@ -309,16 +299,11 @@ impl JsonTap {
         else {
             return;
         };
-        let mut scanner = Scanner::new(&value);
         match self.member {
             Member::Usage => self.usage = Usage::parse(&value, self.dialect).or(self.usage),
-            Member::Error => {
-                if let Ok(Some(error)) = ErrorEvent::read(&mut scanner) {
-                    self.error = Some(error);
-                }
-            }
+            Member::Error => self.error = ErrorEvent::parse(&value).or(self.error.take()),
             Member::Kind => {
-                let kind = scanner.string().ok().and_then(|kind| kind.decode());
+                let kind = Scanner::new(&value).string().ok().and_then(|kind| kind.decode());
                 self.kind = kind.unwrap_or_default().into_owned();
             }
             Member::Model | Member::Answer | Member::Other => {}
@@ -361,45 +346,4 @@ impl Key {
             _ => Member::Other,
         }
     }
-}
-
-/// The position behind the quote that ends a string, of which `bytes` are the next. `escape` says
-/// whether the byte before them escapes the first, and afterwards whether the last escapes the next.
-fn string_end(bytes: &[u8], escape: &mut bool) -> Option<usize> {
-    let mut from = usize::from(std::mem::take(escape));
-    let mut at = from;
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let quote = memchr(b'"', rest).map(|quote| at + quote);
-        // A quote ends the string unless an odd number of backslashes stands before it. Looking for
-        // quotes only is what makes texts full of `\n` cheap.
-        let before = bytes.get(from..quote.unwrap_or(bytes.len())).unwrap_or_default();
-        let odd = before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
-        match quote {
-            Some(quote) if odd => {
-                at = quote + 1;
-                from = at;
-            }
-            Some(quote) => return Some(quote + 1),
-            None => {
-                *escape = odd;
-                return None;
-            }
-        }
-    }
-}
-
-/// The position of the first quote, bracket or brace from `at` on, or the end.
-fn structural(bytes: &[u8], mut at: usize) -> usize {
-    // Brackets and braces of one direction differ in one bit.
-    let is = |byte: u8| byte == b'"' || byte | 0x20 == b'{' || byte | 0x20 == b'}';
-    // The compiler turns this loop into vector instructions.
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
-        if block.iter().fold(false, |hit, byte| hit | is(*byte)) {
-            break;
-        }
-        at += 32;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| is(*byte)).unwrap_or(rest.len())
 }

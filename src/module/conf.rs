@@ -1,8 +1,9 @@
 //! What did the operator write, and what does it mean at a location? One field per room.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use llm_core::route::Routes;
+use llm_core::route::{Provider, Routes};
 use llm_core::surface::Directive;
 
 use crate::ffi::hooks::Block;
@@ -14,9 +15,18 @@ pub struct Command {
     /// Its row of the surface.
     pub directive: &'static Directive,
     /// Takes the arguments; the error is nginx's message without file and line.
-    pub set: fn(&[&str], &mut LocConf) -> Result<(), String>,
+    pub set: Set,
     /// Whether the location's answers are ours then.
     pub is_content_handler: bool,
+}
+
+/// Which configuration a directive belongs to.
+#[derive(Clone, Copy)]
+pub enum Set {
+    /// Of the http block as a whole.
+    Main(fn(&[&str], &mut MainConf) -> Result<(), String>),
+    /// Of http, server or location.
+    Location(fn(&[&str], &mut LocConf) -> Result<(), String>),
 }
 
 /// Every directive of the module.
@@ -35,8 +45,10 @@ pub struct MainConf {
 }
 
 impl MainConf {
-    /// Whether every provider has its upstream block.
-    pub fn check(&self) -> Result<(), String> {
+    /// Whether every provider has its upstream block. What is odd but may be meant is a warning.
+    pub fn check(&self) -> Result<Vec<String>, String> {
+        let mut identities: HashMap<&str, (&Provider, TlsIdentity<'_>)> = HashMap::new();
+        let mut warnings = Vec::new();
         for provider in self.compiled.iter().flat_map(|compiled| &compiled.routes.providers) {
             if self.block(&provider.upstream).is_none() {
                 return Err(format!(
@@ -45,14 +57,34 @@ impl MainConf {
                     provider.name, provider.upstream
                 ));
             }
+            let identity = TlsIdentity {
+                name: provider.ssl_name.as_deref().or(provider.host.as_deref()),
+                verify: provider.ssl_verify,
+            };
+            let (first, known) =
+                *identities.entry(&provider.upstream).or_insert((provider, identity));
+            if known != identity {
+                warnings.push(format!(
+                    "providers \"{}\" and \"{}\" share upstream \"{}\", but not its TLS name and \
+                     verification: kept-alive connections belong to the block, give each its own",
+                    first.name, provider.name, provider.upstream
+                ));
+            }
         }
-        Ok(())
+        Ok(warnings)
     }
 
     /// The upstream block of that name.
     pub fn block(&self, name: &str) -> Option<&Block> {
         self.blocks.iter().find(|block| block.name == name)
     }
+}
+
+/// Whom a TLS connection was made to; connections are kept alive per upstream block.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct TlsIdentity<'a> {
+    name: Option<&'a str>,
+    verify: bool,
 }
 
 /// One level of the configuration.

@@ -109,9 +109,11 @@ impl RequestCtx {
         let Answer::Events(events) = &*answer else { return None };
         let end = if events.clean { BodyEnd::Clean } else { BodyEnd::Cut };
         let complete = !events.broken && events.stream.state().is_complete(end);
-        Some(if complete {
+        Some(if self.client_gone.get() {
+            StreamEnd::ClientClosed
+        } else if complete {
             StreamEnd::Complete
-        } else if self.client_gone.get() || r.is_client_gone() || self.left_early() {
+        } else if r.is_client_gone() || self.left_early() {
             StreamEnd::ClientClosed
         } else {
             StreamEnd::Incomplete

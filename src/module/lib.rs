@@ -11,4 +11,5 @@ mod filter;
 mod identity;
 mod phases;
 mod proxy;
+mod setting;
 mod variables;

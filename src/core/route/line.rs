@@ -4,7 +4,7 @@
 use crate::dialect::Dialect;
 use crate::units;
 
-/// One provider, as its `llm_proxy_route` line says. Times are milliseconds, 0 is off.
+/// One provider, as its `llm_proxy_route` line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
     /// The name in directives, variables, logs and headers.
@@ -23,13 +23,13 @@ pub struct Provider {
     pub ssl_name: Option<String>,
     /// `ssl_verify=`: whether the certificate is verified.
     pub ssl_verify: bool,
-    /// `connect_timeout=`
+    /// `connect_timeout=`, never 0.
     pub connect_timeout_ms: Option<u64>,
-    /// `response_timeout=`
+    /// `response_timeout=`, never 0.
     pub response_timeout_ms: Option<u64>,
-    /// `first_token_timeout=`
+    /// `first_token_timeout=`; 0 is no limit.
     pub first_token_timeout_ms: Option<u64>,
-    /// `idle_timeout=`
+    /// `idle_timeout=`, never 0.
     pub idle_timeout_ms: Option<u64>,
     /// `max_input=`: estimated tokens that fit.
     pub max_input_tokens: Option<u64>,
@@ -126,10 +126,16 @@ impl Provider {
             "ssl" => self.ssl = Some(switch(option, value)?),
             "ssl_name" => self.ssl_name = Some(host(option, value)?),
             "ssl_verify" => self.ssl_verify = switch(option, value)?,
-            "connect_timeout" => self.connect_timeout_ms = Some(time(option, value)?),
-            "response_timeout" => self.response_timeout_ms = Some(time(option, value)?),
-            "first_token_timeout" => self.first_token_timeout_ms = Some(time(option, value)?),
-            "idle_timeout" => self.idle_timeout_ms = Some(time(option, value)?),
+            "connect_timeout" => {
+                self.connect_timeout_ms = Some(time(option, value, Zero::Refused)?);
+            }
+            "response_timeout" => {
+                self.response_timeout_ms = Some(time(option, value, Zero::Refused)?);
+            }
+            "first_token_timeout" => {
+                self.first_token_timeout_ms = Some(time(option, value, Zero::Off)?);
+            }
+            "idle_timeout" => self.idle_timeout_ms = Some(time(option, value, Zero::Refused)?),
             "max_input" => self.max_input_tokens = Some(tokens(option, value)?),
             _ => {
                 return Err(format!(
@@ -266,8 +272,16 @@ fn switch(option: &str, value: &str) -> Result<bool, String> {
     }
 }
 
-fn time(option: &str, value: &str) -> Result<u64, String> {
-    units::parse_time_ms(value).ok_or_else(|| {
+/// Whether a time of zero means something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Zero {
+    Off,
+    Refused,
+}
+
+fn time(option: &str, value: &str, zero: Zero) -> Result<u64, String> {
+    let time = units::parse_time_ms(value).filter(|&ms| ms > 0 || zero == Zero::Off);
+    time.ok_or_else(|| {
         format!("invalid time in \"{option}\" in \"{ROUTE}\", give one such as 30s or 500ms")
     })
 }

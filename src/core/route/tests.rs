@@ -105,6 +105,7 @@ fn a_misspelled_route_line_is_refused_with_the_word_to_change() {
         ("a u ssl_verify=0", "must be on or off"),
         ("a u connect_timeout=fast", "invalid time in \"connect_timeout=fast\""),
         ("a u idle_timeout=-1", "invalid time"),
+        ("a u connect_timeout=0", "invalid time"),
         ("a u max_input=128k", "invalid number in \"max_input=128k\""),
         ("a u max_input=0", "invalid number"),
     ] {

@@ -92,7 +92,8 @@ pub const LLM_PROXY_MAX_BODY_SIZE: Directive = Directive {
     syntax: "<size>",
     default: Some("10m"),
     text: "The largest request body; above it the answer is 413 `request_too_large`. Below it a \
-           body is read whole, whether it lies in memory or in a temporary file.",
+           body is read whole, whether it lies in memory or in a temporary file. It takes the \
+           place of `client_max_body_size` where the gateway is on.",
 };
 
 /// The row of `llm_proxy_unparsed`.
@@ -165,7 +166,8 @@ pub const LLM_PROXY_RESPONSE_TIMEOUT: Directive = Directive {
     arity: Between(1, 1),
     syntax: "<time>",
     default: Some("600s"),
-    text: "How long an attempt may take from the sent request to the head of the answer.",
+    text: "How long an attempt may take from the sent request to the head of the answer. Nothing \
+           may take 0; so it is with the connect and idle timeouts.",
 };
 
 /// The row of `llm_proxy_first_token_timeout`.
@@ -206,7 +208,8 @@ pub const LLM_PROXY_CLIENT_ABORT: Directive = Directive {
     syntax: "cancel | finish [<time>]",
     default: Some("cancel"),
     text: "What happens when the client goes away: the provider's connection is closed at once, \
-           or the answer is read on, at most for the time given, to learn its usage.",
+           or the answer is read on to learn its usage, for the time given at most, `60s` if \
+           none is.",
 };
 
 /// The row of `llm_proxy_heartbeat`.
@@ -227,8 +230,9 @@ pub const LLM_PROXY_MODELS: Directive = Directive {
     arity: NoArgument,
     syntax: "",
     default: None,
-    text: "Answers `GET /v1/models` here with the exact patterns and the aliases of the catalog, \
-           in the OpenAI shape. Wildcards are not listed.",
+    text: "Answers `GET /v1/models` and `GET /v1/models/<id>` here with the exact patterns and \
+           the aliases of the catalog, in the OpenAI shape, or in Anthropic's for a client that \
+           sends `anthropic-version`. Wildcards are not listed.",
 };
 
 /// The row of `llm_proxy_dialect_mode`.
@@ -238,9 +242,11 @@ pub const LLM_PROXY_DIALECT_MODE: Directive = Directive {
     arity: Between(1, 1),
     syntax: "infer | fixed | explicit_required",
     default: Some("infer"),
-    text: "How the client's dialect is found. `infer`: by the path, then by the body's shape. \
-           `fixed`: it is what `llm_proxy_ingress_dialect` says. `explicit_required`: the path \
-           or a body field `dialect` has to say it; the field is removed before sending.",
+    text: "How the client's dialect is found. `infer`: the path says it, or a body field \
+           `dialect`, or an `anthropic-version` header, else the body's shape. `fixed`: \
+           `llm_proxy_ingress_dialect` says it. `explicit_required`: as `infer`, but a body \
+           whose shape alone would tell is refused with 400 `dialect_required`. The field is \
+           removed before sending.",
 };
 
 /// The row of `llm_proxy_ingress_dialect`.

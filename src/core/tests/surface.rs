@@ -10,12 +10,13 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The text of all files of a kind in a directory, one after the other.
+/// The text of all files of a kind in a directory, one after the other. What cannot be read has no
+/// text, and the names in it are missed.
 fn texts(directory: &str, extension: &str) -> String {
     let Ok(entries) = fs::read_dir(repository().join(directory)) else { return String::new() };
-    let paths = entries.map(|entry| entry.unwrap().path());
-    let texts = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
-    texts.map(|path| fs::read_to_string(path).unwrap()).collect()
+    let paths = entries.flatten().map(|entry| entry.path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
+    paths.flat_map(fs::read_to_string).collect()
 }
 
 /// Whether `name` stands in `text` as a whole word; underscores and dashes are parts of words.

@@ -4,19 +4,19 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-use llm_core::surface::Directive;
 use ngx::ffi::{
     NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2,
     NGX_CONF_TAKE3, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
-    NGX_HTTP_SRV_CONF, NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING, NGX_HTTP_UPSTREAM_IGN_XA_CHARSET,
-    NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES, NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE,
-    NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_LOG_EMERG, SSL_CTX_set_default_verify_paths,
-    ngx_command_t, ngx_conf_log_error, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t,
-    ngx_http_upstream_conf_t, ngx_module_t, ngx_str_t, ngx_uint_t, off_t,
+    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING,
+    NGX_HTTP_UPSTREAM_IGN_XA_CHARSET, NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES,
+    NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE, NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_LOG_EMERG,
+    NGX_LOG_WARN, SSL_CTX_set_default_verify_paths, ngx_command_t, ngx_conf_log_error, ngx_conf_t,
+    ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_upstream_conf_t, ngx_module_t,
+    ngx_str_t, ngx_uint_t, off_t,
 };
 
 use super::{bytes, entry, request};
-use crate::conf::COMMANDS;
+use crate::conf::{COMMANDS, Command, Set};
 
 unsafe extern "C" {
     static mut ngx_http_proxy_module: ngx_module_t;
@@ -29,14 +29,15 @@ pub(super) const fn commands() -> [ngx_command_t; COMMANDS.len() + 1] {
     while index < COMMANDS.len() {
         #[expect(clippy::indexing_slicing, reason = "the compiler runs it, within bounds")]
         {
-            commands[index] = command(COMMANDS[index].directive, index);
+            commands[index] = command(&COMMANDS[index], index);
         }
         index += 1;
     }
     commands
 }
 
-const fn command(directive: &'static Directive, index: usize) -> ngx_command_t {
+const fn command(row: &'static Command, index: usize) -> ngx_command_t {
+    let directive = row.directive;
     let mut kind = match (directive.arity.min(), directive.arity.max()) {
         (0, Some(0)) => NGX_CONF_NOARGS,
         (0, Some(1)) => NGX_CONF_NOARGS | NGX_CONF_TAKE1,
@@ -48,16 +49,25 @@ const fn command(directive: &'static Directive, index: usize) -> ngx_command_t {
         (1, _) => NGX_CONF_1MORE,
         _ => NGX_CONF_2MORE,
     };
-    kind |= NGX_HTTP_LOC_CONF;
-    if directive.contexts.len() > 1 {
-        kind |= NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
-    }
+    let offset = match row.set {
+        Set::Main(_) => {
+            kind |= NGX_HTTP_MAIN_CONF;
+            NGX_HTTP_MAIN_CONF_OFFSET
+        }
+        Set::Location(_) => {
+            kind |= NGX_HTTP_LOC_CONF;
+            if directive.contexts.len() > 1 {
+                kind |= NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
+            }
+            NGX_HTTP_LOC_CONF_OFFSET
+        }
+    };
     let name = directive.name;
     ngx_command_t {
         name: ngx_str_t { len: name.count_bytes(), data: name.as_ptr().cast_mut().cast() },
         type_: kind as ngx_uint_t,
         set: Some(entry::set_directive),
-        conf: NGX_HTTP_LOC_CONF_OFFSET,
+        conf: offset,
         // The row of COMMANDS, for `set_directive`.
         offset: index,
         post: ptr::null_mut(),
@@ -77,12 +87,20 @@ pub(super) fn arguments(cf: *mut ngx_conf_t) -> Vec<String> {
 
 /// Reports a configuration error with file and line; the returned value goes back to nginx.
 pub(super) fn error(cf: *mut ngx_conf_t, text: &str) -> *mut c_char {
+    log(cf, NGX_LOG_EMERG, text);
+    ngx::core::NGX_CONF_ERROR.cast()
+}
+
+/// Warns.
+pub(super) fn warn(cf: *mut ngx_conf_t, text: &str) {
+    log(cf, NGX_LOG_WARN, text);
+}
+
+fn log(cf: *mut ngx_conf_t, level: u32, text: &str) {
     // SAFETY: "%*s" reads `len` bytes at the pointer, which is what `text` has.
     unsafe {
-        let level = NGX_LOG_EMERG as usize;
-        ngx_conf_log_error(level, cf, 0, c"%*s".as_ptr(), text.len(), text.as_ptr());
+        ngx_conf_log_error(level as usize, cf, 0, c"%*s".as_ptr(), text.len(), text.as_ptr());
     }
-    ngx::core::NGX_CONF_ERROR.cast()
 }
 
 /// The settings of one location that belong to nginx's own modules.
@@ -97,7 +115,7 @@ impl Stock {
         // SAFETY: inside the http block `ctx` is this, with one entry per module.
         let loc_conf = unsafe { (*(*cf).ctx.cast::<ngx_http_conf_ctx_t>()).loc_conf };
         // SAFETY: a plain number that nginx sets before it reads the configuration.
-        let proxy_index = unsafe { (*&raw const ngx_http_proxy_module).ctx_index };
+        let proxy_index = unsafe { ngx_http_proxy_module.ctx_index };
         // SAFETY: as above.
         let core = unsafe { *loc_conf.add(request::core_index()) }.cast();
         // SAFETY: as above; `upstream` is the first member of ngx_http_proxy_loc_conf_t.

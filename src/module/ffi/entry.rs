@@ -13,7 +13,7 @@ use ngx::ffi::{
 use super::conf::{self, Stock};
 use super::exports::{self, NEXT_BODY_FILTER, NEXT_HEADER_FILTER};
 use super::{Request, buf, code, fenced, hooks, pool, request, variable};
-use crate::conf::{COMMANDS, LocConf, MainConf};
+use crate::conf::{COMMANDS, LocConf, MainConf, Set};
 use crate::{filter, phases, proxy};
 
 pub(super) unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
@@ -29,9 +29,12 @@ pub(super) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_in
         // SAFETY: `create_main_conf` made ours; nobody else borrows it.
         let main = unsafe { &mut *(*main_confs.add(exports::ctx_index())).cast::<MainConf>() };
         main.blocks = hooks::wrap_blocks(main_confs);
-        if let Err(text) = main.check() {
-            conf::error(cf, &text);
-            return code::ERROR;
+        match main.check() {
+            Ok(warnings) => warnings.iter().for_each(|text| conf::warn(cf, text)),
+            Err(text) => {
+                conf::error(cf, &text);
+                return code::ERROR;
+            }
         }
         // SAFETY: the core module's main configuration.
         let core = unsafe {
@@ -120,12 +123,16 @@ pub(super) unsafe extern "C" fn set_directive(
     fenced("directive", ngx::core::NGX_CONF_ERROR.cast(), || {
         // SAFETY: nginx passes the row that it found in our table.
         let index = unsafe { (*command).offset };
-        // SAFETY: NGX_HTTP_LOC_CONF_OFFSET makes it the LocConf of the level that is being read.
-        let conf = unsafe { &mut *conf.cast::<LocConf>() };
         let Some(row) = COMMANDS.get(index) else { return ngx::core::NGX_CONF_ERROR.cast() };
         let args = conf::arguments(cf);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        if let Err(text) = (row.set)(&args, conf) {
+        let result = match row.set {
+            // SAFETY: the offset of the row's command makes it the MainConf.
+            Set::Main(set) => set(&args, unsafe { &mut *conf.cast::<MainConf>() }),
+            // SAFETY: likewise the LocConf of the level that is being read.
+            Set::Location(set) => set(&args, unsafe { &mut *conf.cast::<LocConf>() }),
+        };
+        if let Err(text) = result {
             return conf::error(cf, &text);
         }
         if row.is_content_handler {

@@ -248,12 +248,11 @@ fn attempt_end(r: Request<'_>, peer: &ngx_peer_connection_t, hooks: &Hooks, fail
 }
 
 unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
-    fenced("set session", code::OK, || match hooked(data) {
+    fenced("set session", code::OK, || {
+        let Some((_, ctx)) = hooked(data) else { return code::OK };
+        let Some(f) = ctx.hooks.set_session.get() else { return code::OK };
         // SAFETY: the balancer's own function and data.
-        Some((_, ctx)) => {
-            ctx.hooks.set_session.get().map_or(code::OK, |f| unsafe { f(pc, ctx.hooks.data.get()) })
-        }
-        None => code::OK,
+        unsafe { f(pc, ctx.hooks.data.get()) }
     })
 }
 

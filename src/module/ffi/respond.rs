@@ -76,7 +76,7 @@ impl Request<'_> {
         let line = unsafe { ngx_list_push(&raw mut self.raw_mut().headers_out.headers) };
         // SAFETY: null, or a new element, which nginx leaves uninitialised: all zero is valid.
         unsafe {
-            ptr::write_bytes(line.cast::<ngx_table_elt_t>(), 0, usize::from(!line.is_null()))
+            ptr::write_bytes(line.cast::<ngx_table_elt_t>(), 0, usize::from(!line.is_null()));
         };
         // SAFETY: as above.
         let Some(line) = (unsafe { line.cast::<ngx_table_elt_t>().as_mut() }) else { return };

@@ -3,9 +3,10 @@
 use llm_core::dialect::Dialect;
 use llm_core::route::{Alias, Pattern, Provider, RouteLine, Routes, Version};
 use llm_core::surface;
-use llm_core::units::{parse_size, parse_time_ms};
+use llm_core::units::parse_time_ms;
 
-use crate::conf::Command;
+use crate::conf::{Command, Set};
+use crate::setting::{Zero, duplicate, put, set, set_size, set_switch, set_time};
 
 /// What was written at one level; `None` is "not written here".
 #[derive(Default)]
@@ -226,7 +227,11 @@ impl Conf {
 
 macro_rules! command {
     ($directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: $set, is_content_handler: false }
+        Command {
+            directive: &surface::$directive,
+            set: Set::Location($set),
+            is_content_handler: false,
+        }
     };
 }
 
@@ -326,12 +331,12 @@ pub const COMMANDS: [Command; 22] = [
     }),
     Command {
         directive: &surface::LLM_PROXY_MODELS,
-        set: |_, conf| {
+        set: Set::Location(|_, conf| {
             if std::mem::replace(&mut conf.proxy.models, true) {
                 return Err(duplicate("llm_proxy_models"));
             }
             Ok(())
-        },
+        }),
         is_content_handler: true,
     },
     command!(LLM_PROXY_DIALECT_MODE, |args, conf| {
@@ -353,64 +358,3 @@ pub const COMMANDS: [Command; 22] = [
         set_size("llm_proxy_max_response_size", &mut conf.proxy.max_response_size, args)
     }),
 ];
-
-/// Whether a time of zero means something.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Zero {
-    Off,
-    Refused,
-}
-
-fn set_switch(name: &str, field: &mut Option<bool>, args: &[&str]) -> Result<(), String> {
-    let meant = match args {
-        [] | ["on"] => Some(true),
-        ["off"] => Some(false),
-        _ => None,
-    };
-    put(name, field, args, meant, "\"on\" or \"off\"")
-}
-
-fn set_size(name: &str, field: &mut Option<u64>, args: &[&str]) -> Result<(), String> {
-    let size = |text: &str| parse_size(text).filter(|bytes| *bytes > 0);
-    set(name, field, args, size, "a size such as \"10m\"")
-}
-
-fn set_time(name: &str, field: &mut Option<u64>, args: &[&str], zero: Zero) -> Result<(), String> {
-    let time = |text: &str| parse_time_ms(text).filter(|ms| *ms > 0 || zero == Zero::Off);
-    set(name, field, args, time, "a time such as \"30s\"")
-}
-
-fn set<T>(
-    name: &str,
-    field: &mut Option<T>,
-    args: &[&str],
-    parse: impl Fn(&str) -> Option<T>,
-    allowed: &str,
-) -> Result<(), String> {
-    let meant = args.first().and_then(|word| parse(word));
-    put(name, field, args, meant, allowed)
-}
-
-fn put<T>(
-    name: &str,
-    field: &mut Option<T>,
-    args: &[&str],
-    meant: Option<T>,
-    allowed: &str,
-) -> Result<(), String> {
-    if field.is_some() {
-        return Err(duplicate(name));
-    }
-    let Some(meant) = meant else {
-        let written = args.join(" ");
-        return Err(format!(
-            "invalid value \"{written}\" in \"{name}\" directive, it must be {allowed}"
-        ));
-    };
-    *field = Some(meant);
-    Ok(())
-}
-
-fn duplicate(name: &str) -> String {
-    format!("\"{name}\" directive is duplicate")
-}

@@ -1,0 +1,117 @@
+//! What does one `llm_fallback_route` or `llm_fallback_replace` line say, and is it spelled right?
+
+use super::Pattern;
+
+const ROUTE: &str = "llm_fallback_route";
+const REPLACE: &str = "llm_fallback_replace";
+
+/// A provider, or some of its models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The provider's name.
+    pub provider: String,
+    /// A model or a pattern; `None` is every request, one without a model included.
+    pub model: Option<String>,
+}
+
+/// An `llm_fallback_route` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// Which targets it starts at.
+    pub from: Node,
+    /// Where it leads. A model without a `*` is the one to send; with one, only models that match
+    /// go that way and keep their name.
+    pub to: Node,
+    /// The model to send.
+    pub model: Option<String>,
+}
+
+/// An `llm_fallback_replace` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replace {
+    /// The provider that is not used.
+    pub from: String,
+    /// The one in its place.
+    pub to: String,
+}
+
+impl Edge {
+    /// The edge that `<from> <to> [model]` says.
+    pub fn parse(args: &[&str]) -> Result<Self, String> {
+        let (from, to, model) = match args {
+            [from, to] => (from, to, None),
+            [from, to, model] => (from, to, Some(model_name(model)?)),
+            _ => return Err(format!("\"{ROUTE}\" needs <from> <to> [model]")),
+        };
+        if let Some(model) = model.as_deref().filter(|model| model.contains('*')) {
+            return Err(format!(
+                "invalid model \"{model}\" in \"{ROUTE}\", the model to send cannot have a \"*\""
+            ));
+        }
+        let edge = Self { from: Node::parse(from)?, to: Node::parse(to)?, model };
+        if edge.model.is_some() && edge.to.model.is_some() {
+            return Err(format!("\"{ROUTE} {from} {to}\" names two models to send, keep one"));
+        }
+        Ok(edge)
+    }
+
+    /// The model to send; `None` leaves it.
+    pub(super) fn sent(&self) -> Option<&str> {
+        let in_target = self.to.model.as_deref().filter(|model| !model.contains('*'));
+        self.model.as_deref().or(in_target)
+    }
+
+    /// Which models may go that way.
+    pub(super) fn only(&self) -> Option<Pattern> {
+        self.to.model.as_deref().filter(|model| model.contains('*')).map(Pattern::new)
+    }
+}
+
+impl Node {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (provider, model) = match text.split_once('/') {
+            Some((provider, model)) => (provider, Some(model_name(model)?)),
+            None => (text, None),
+        };
+        if provider.is_empty() || provider.contains('*') {
+            return Err(format!(
+                "invalid target \"{text}\" in \"{ROUTE}\", it must be provider or provider/model"
+            ));
+        }
+        Ok(Self { provider: provider.to_owned(), model })
+    }
+}
+
+impl std::fmt::Display for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.provider)?;
+        self.model.as_ref().map_or(Ok(()), |model| write!(f, "/{model}"))
+    }
+}
+
+impl Replace {
+    /// The replacement that `<provider> <provider>` says.
+    pub fn parse(args: &[&str]) -> Result<Self, String> {
+        let [from, to] = args else {
+            return Err(format!("\"{REPLACE}\" needs a provider and the one in its place"));
+        };
+        if from.eq_ignore_ascii_case(to) {
+            return Err(format!("\"{REPLACE} {from} {to}\" replaces a provider by itself"));
+        }
+        Ok(Self { from: (*from).to_owned(), to: (*to).to_owned() })
+    }
+}
+
+fn model_name(name: &str) -> Result<String, String> {
+    if name.trim().is_empty()
+        || name.contains(char::is_control)
+        || name.len() > crate::request::MAX_MODEL_BYTES
+    {
+        return Err(format!(
+            "invalid model name {name:?} in \"{ROUTE}\", use 1 to {} bytes without control \
+             characters",
+            crate::request::MAX_MODEL_BYTES
+        ));
+    }
+    Ok(name.to_owned())
+}

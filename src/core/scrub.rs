@@ -1,0 +1,232 @@
+//! Does an answer show one of our keys? Providers repeat the key they got in error messages; the
+//! response filters send headers and bodies through a mask that puts `***` in its place.
+//!
+//! A secret is found as it is, percent-encoded, and escaped as in JSON; not when it is encoded
+//! otherwise (base64) or cut. Secrets of fewer than 8 bytes are not looked for: they would be found in
+//! innocent text.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
+
+use crate::auth::Secret;
+use crate::sink::{Carried, Output, Sink};
+
+/// Shorter secrets are not looked for.
+pub const MIN_BYTES: usize = 8;
+
+/// What is looked for, built once for a set of secrets; a clone shares it.
+#[derive(Clone)]
+pub struct Mask(Option<Arc<Needles>>);
+
+struct Needles {
+    search: AhoCorasick,
+    /// All forms of all secrets, in order.
+    sorted: Vec<Vec<u8>>,
+    longest: usize,
+    /// What stands for a secret.
+    cover: &'static [u8],
+}
+
+/// Masks one body.
+pub struct Scrubber {
+    mask: Mask,
+    /// The end of the bytes so far that may be the beginning of a secret; shorter than the longest one.
+    carry: Vec<u8>,
+    hits: u64,
+}
+
+/// There are too many secrets for one search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManySecrets;
+
+impl Mask {
+    /// Prepares the search.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Result<Self, TooManySecrets> {
+        let texts = secrets.into_iter().map(Secret::reveal);
+        let mut sorted: Vec<Vec<u8>> =
+            texts.filter(|text| text.len() >= MIN_BYTES).flat_map(forms).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let Some(longest) = sorted.iter().map(Vec::len).max() else { return Ok(Self(None)) };
+        let search = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            // A DFA would take a megabyte for some dozens of keys.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&sorted)
+            .map_err(|_| TooManySecrets)?;
+        // What stands in for a secret must not form another one with the bytes around it.
+        let stars = sorted.iter().any(|needle| needle.contains(&b'*'));
+        let cover: &[u8] = if stars { b" *** " } else { b"***" };
+        Ok(Self(Some(Arc::new(Needles { search, sorted, longest, cover }))))
+    }
+
+    /// Whether there is nothing to look for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// A whole text, such as a header's value, without its secrets; `None` when it has none.
+    #[must_use]
+    pub fn cover(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let needles = self.0.as_deref()?;
+        needles.find(text, 0)?;
+        let mut covered = Vec::with_capacity(text.len());
+        let mut at = 0;
+        while let Some(found) = needles.find(text, at) {
+            covered.extend_from_slice(text.get(at..found.start()).unwrap_or_default());
+            covered.extend_from_slice(needles.cover);
+            at = found.end();
+        }
+        covered.extend_from_slice(text.get(at..).unwrap_or_default());
+        Some(covered)
+    }
+}
+
+impl Scrubber {
+    /// For one body.
+    #[must_use]
+    pub fn new(mask: &Mask) -> Self {
+        Self { mask: mask.clone(), carry: Vec::new(), hits: 0 }
+    }
+
+    /// How many secrets were covered.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.hits
+    }
+
+    /// Sends the chunk on, but for an end that may be the beginning of a secret: that waits for the
+    /// next chunk. Secrets have no line breaks, so the end of an event never waits.
+    pub fn feed<S: Sink>(&mut self, chunk: &[u8], sink: &mut S) {
+        let Self { mask, carry, hits } = self;
+        let mut out = Output::new(sink);
+        let Some(needles) = mask.0.as_deref() else {
+            out.pass(0..chunk.len());
+            return out.flush();
+        };
+        let before = carry.len();
+        if before > 0 && chunk.len() <= needles.longest {
+            carry.extend_from_slice(chunk);
+            let mut sent = Carried { bytes: carry, out: &mut out };
+            let tail = needles.scan(carry, 0, hits, &mut sent);
+            carry.drain(..tail);
+            return out.flush();
+        }
+        // Long enough to hold every secret that begins in the carry.
+        carry.extend_from_slice(chunk.get(..needles.longest).unwrap_or(chunk));
+        let start = if before > 0 { needles.settle(carry, before, hits, &mut out) } else { 0 };
+        let tail = needles.scan(chunk, start, hits, &mut out);
+        carry.clear();
+        carry.extend_from_slice(chunk.get(tail..).unwrap_or_default());
+        out.flush();
+    }
+
+    /// Sends what waited: the body has ended.
+    pub fn finish<S: Sink>(&mut self, sink: &mut S) {
+        let carry = std::mem::take(&mut self.carry);
+        if !carry.is_empty() {
+            sink.own(&carry);
+        }
+    }
+}
+
+impl Needles {
+    fn find(&self, bytes: &[u8], from: usize) -> Option<aho_corasick::Match> {
+        self.search.find(Input::new(bytes).range(from..))
+    }
+
+    /// Sends `bytes` from `from` on; what is behind the returned position has to wait.
+    fn scan(&self, bytes: &[u8], from: usize, hits: &mut u64, out: &mut impl Sink) -> usize {
+        let mut at = from;
+        let mut tail = self.tail(bytes, at);
+        while let Some(found) = self.find(bytes, at) {
+            if found.start() >= tail {
+                break;
+            }
+            out.pass(at..found.start());
+            out.own(self.cover);
+            *hits += 1;
+            at = found.end();
+            if tail < at {
+                tail = self.tail(bytes, at);
+            }
+        }
+        out.pass(at..tail);
+        tail
+    }
+
+    /// Sends the first `end` bytes and every secret that begins in them; returns how far behind them
+    /// the last one reaches.
+    fn settle(&self, bytes: &[u8], end: usize, hits: &mut u64, out: &mut impl Sink) -> usize {
+        let mut sent = Carried { bytes, out };
+        let mut at = 0;
+        while let Some(found) = self.find(bytes, at).filter(|found| found.start() < end) {
+            sent.pass(at..found.start());
+            sent.own(self.cover);
+            *hits += 1;
+            at = found.end();
+        }
+        sent.pass(at..end.max(at));
+        at.saturating_sub(end)
+    }
+
+    /// Where the longest end of `bytes` begins that is the beginning of a secret and not all of it.
+    fn tail(&self, bytes: &[u8], from: usize) -> usize {
+        let first = from.max(bytes.len().saturating_sub(self.longest - 1));
+        let begins = |&at: &usize| {
+            let end = bytes.get(at..).unwrap_or_default();
+            let next = self.sorted.partition_point(|needle| needle.as_slice() <= end);
+            self.sorted.get(next).is_some_and(|needle| needle.starts_with(end))
+        };
+        (first..bytes.len()).find(begins).unwrap_or(bytes.len())
+    }
+}
+
+/// How a secret may be written in an answer.
+fn forms(text: &str) -> Vec<Vec<u8>> {
+    let json = serde_json::Value::from(text).to_string();
+    let json = json.get(1..json.len() - 1).unwrap_or_default();
+    let percent = |hex: fn(u8) -> String| -> String {
+        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let mut encoded = String::new();
+        for byte in text.bytes() {
+            if unreserved(byte) {
+                encoded.push(char::from(byte));
+            } else {
+                encoded.push_str(&hex(byte));
+            }
+        }
+        encoded
+    };
+    let forms = [
+        text.to_owned(),
+        json.to_owned(),
+        json.replace('/', "\\/"),
+        percent(|byte| format!("%{byte:02X}")),
+        percent(|byte| format!("%{byte:02x}")),
+    ];
+    forms.into_iter().map(String::into_bytes).collect()
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mask(***)")
+    }
+}
+
+impl fmt::Debug for Scrubber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scrubber").field("hits", &self.hits).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for TooManySecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there are too many secrets to look for")
+    }
+}
+
+impl std::error::Error for TooManySecrets {}

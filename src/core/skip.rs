@@ -1,0 +1,244 @@
+//! Where does a string, object or array end whose content does not matter? `tap` asks for most of what
+//! passes by. 64 bytes are looked at together; the grammar is not checked.
+
+use memchr::memchr;
+
+/// The position behind the quote that ends a string, of which `bytes` are the next. `escape` says
+/// whether the byte before them escapes the first, and afterwards whether the last escapes the next.
+pub fn string_end(bytes: &[u8], escape: &mut bool) -> Option<usize> {
+    let mut at = 0;
+    while at < bytes.len() {
+        // Looking for quotes only is what makes texts full of `\n` cheap.
+        let from = at + usize::from(std::mem::take(escape));
+        let rest = bytes.get(from..).unwrap_or_default();
+        let quote = memchr(b'"', rest).unwrap_or(rest.len());
+        let before = rest.get(..quote).unwrap_or_default();
+        *escape = before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+        at = from + quote;
+        if at < bytes.len() && !*escape {
+            return Some(at + 1);
+        }
+        // Where one quote is escaped, others follow: blocks are read as long as they have some.
+        while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            let quotes = mask(block, |byte| byte == b'"');
+            if quotes == 0 {
+                break;
+            }
+            let ends = quotes & !escaped(mask(block, |byte| byte == b'\\'), escape);
+            if ends != 0 {
+                *escape = false;
+                return Some(at + ends.trailing_zeros() as usize + 1);
+            }
+            at += block.len();
+        }
+    }
+    None
+}
+
+/// Where a walk over containers stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Behind the bracket that closed the outermost one.
+    Behind(usize),
+    /// At the end of the bytes, between the parts of a container.
+    InContainer,
+    /// At the end of the bytes, in a string.
+    InString,
+}
+
+/// Walks over containers of which `depth` are open, beginning outside of a string.
+pub fn containers_end(bytes: &[u8], depth: &mut u64, escape: &mut bool) -> Stop {
+    let mut at = 0;
+    loop {
+        at = plain_run(bytes, at);
+        let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) else {
+            return Stop::InContainer;
+        };
+        let block = Block::read(rest);
+        if let Some(end) = block.close(depth) {
+            return Stop::Behind(at + end);
+        }
+        at += block.length;
+        if block.ends_in_string {
+            *escape = block.ends_in_escape;
+            let Some(end) = string_end(bytes.get(at..).unwrap_or_default(), escape) else {
+                return Stop::InString;
+            };
+            at += end;
+        }
+    }
+}
+
+/// The brackets and braces outside of strings in the next bytes, which do not begin in a string.
+struct Block {
+    length: usize,
+    opening: u64,
+    closing: u64,
+    ends_in_string: bool,
+    ends_in_escape: bool,
+}
+
+impl Block {
+    const BYTES: usize = 64;
+
+    fn read(text: &[u8]) -> Self {
+        if let Some(bytes) = text.first_chunk() {
+            return Self::of(bytes, Self::BYTES);
+        }
+        // Behind the end stands what continues anything.
+        let mut bytes = [0; Self::BYTES];
+        bytes.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+        Self::of(&bytes, text.len())
+    }
+
+    fn of(bytes: &[u8; Self::BYTES], length: usize) -> Self {
+        let mut ends_in_escape = false;
+        let mut quotes = mask(bytes, |byte| byte == b'"');
+        if quotes != 0 {
+            // A backslash outside of a string is not JSON, so that its effect does not matter.
+            let escaped = escaped(mask(bytes, |byte| byte == b'\\'), &mut ends_in_escape);
+            ends_in_escape |= escaped.checked_shr(length as u32).unwrap_or(0) & 1 == 1;
+            quotes &= !escaped;
+        }
+        // Each bit becomes the parity of the quotes up to it: whether its byte is in a string.
+        let mut inside = quotes;
+        for distance in [1, 2, 4, 8, 16, 32] {
+            inside ^= inside << distance;
+        }
+        // Brackets and braces of one direction differ in one bit.
+        Self {
+            length,
+            opening: mask(bytes, |byte| byte | 0x20 == b'{') & !inside,
+            closing: mask(bytes, |byte| byte | 0x20 == b'}') & !inside,
+            ends_in_string: inside >> 63 == 1,
+            ends_in_escape,
+        }
+    }
+
+    /// Counts the brackets; says where the outermost of `depth` containers ends.
+    fn close(&self, depth: &mut u64) -> Option<usize> {
+        let closing = u64::from(self.closing.count_ones());
+        if closing < *depth {
+            *depth = *depth - closing + u64::from(self.opening.count_ones());
+            return None;
+        }
+        let mut brackets = self.opening | self.closing;
+        while brackets != 0 {
+            let bracket = brackets & brackets.wrapping_neg();
+            *depth = if self.opening & bracket != 0 { *depth + 1 } else { *depth - 1 };
+            if *depth == 0 {
+                return Some(bracket.trailing_zeros() as usize + 1);
+            }
+            brackets ^= bracket;
+        }
+        None
+    }
+}
+
+/// One bit for each byte that `is` wanted, the first byte's lowest. The compiler turns the first loop
+/// into vector instructions.
+fn mask(bytes: &[u8; Block::BYTES], is: impl Fn(u8) -> bool) -> u64 {
+    let mut flags = [0; Block::BYTES];
+    for (flag, byte) in flags.iter_mut().zip(bytes) {
+        *flag = u8::from(is(*byte));
+    }
+    // The product moves the lowest bits of eight bytes next to each other, into the top byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (words, _) = flags.as_chunks::<8>();
+    words
+        .iter()
+        .rev()
+        .fold(0, |mask, word| mask << 8 | u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56)
+}
+
+/// The bytes that are escaped, from the backslashes among them: the second, fourth and so on of
+/// each run of backslashes, and the byte behind a run of odd length.
+fn escaped(backslashes: u64, carry: &mut bool) -> u64 {
+    const EVEN: u64 = 0x5555_5555_5555_5555;
+    // A backslash that is escaped starts nothing.
+    let backslashes = backslashes & !u64::from(*carry);
+    let behind = backslashes << 1 | u64::from(*carry);
+    let odd_starts = backslashes & !EVEN & !behind;
+    let (even_runs, overflow) = odd_starts.overflowing_add(backslashes);
+    *carry = overflow;
+    (EVEN ^ (even_runs << 1)) & behind
+}
+
+/// Steps over blocks without quotes, brackets and braces, such as the numbers of an embedding.
+fn plain_run(bytes: &[u8], mut at: usize) -> usize {
+    let is = |byte: u8| byte == b'"' || byte | 0x20 == b'{' || byte | 0x20 == b'}';
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+        if block.iter().fold(false, |hit, byte| hit | is(*byte)) {
+            break;
+        }
+        at += 32;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn strings_end_where_a_walk_by_bytes_says(
+            text in "([\"\\\\]{1,3}|[a-c]{0,90}){0,20}",
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut escape = false;
+            let expected = text.bytes().position(|byte| {
+                let ends = byte == b'"' && !escape;
+                escape = byte == b'\\' && !escape;
+                ends
+            });
+            let (head, tail) = text.as_bytes().split_at(cut.index(text.len() + 1));
+            let mut carried = false;
+            let found = string_end(head, &mut carried).or_else(|| {
+                Some(head.len() + string_end(tail, &mut carried)?)
+            });
+            prop_assert_eq!(found, expected.map(|at| at + 1));
+            prop_assert_eq!(carried, expected.is_none() && escape);
+        }
+
+        #[test]
+        fn containers_end_where_a_walk_by_bytes_says(
+            text in "([\\[\\]{}]{1,3}|\"([a-c{}\\[]|\\\\[\"\\\\n]){0,40}\"|[0-9,]{0,50}){0,20}",
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let (mut depth, mut string, mut escape) = (1, false, false);
+            let expected = text.bytes().position(|byte| {
+                match byte {
+                    b'"' if !escape => string = !string,
+                    b'{' | b'[' if !string => depth += 1,
+                    b'}' | b']' if !string => depth -= 1,
+                    _ => {}
+                }
+                escape = string && byte == b'\\' && !escape;
+                depth == 0
+            });
+            let (head, tail) = text.as_bytes().split_at(cut.index(text.len() + 1));
+            let (mut open, mut escape) = (1, false);
+            let found = match containers_end(head, &mut open, &mut escape) {
+                Stop::Behind(end) => Some(end),
+                stop => {
+                    let string = match stop {
+                        Stop::InString => string_end(tail, &mut escape),
+                        _ => Some(0),
+                    };
+                    string.and_then(|string| {
+                        match containers_end(&tail[string..], &mut open, &mut escape) {
+                            Stop::Behind(end) => Some(head.len() + string + end),
+                            _ => None,
+                        }
+                    })
+                }
+            };
+            prop_assert_eq!(found, expected.map(|at| at + 1));
+        }
+    }
+}

@@ -205,6 +205,13 @@ impl Rejection {
         Self::new(502, "provider_bad_response", message)
     }
 
+    /// 503: every target is benched for now.
+    #[must_use]
+    pub fn all_benched(recovers_in_s: u64) -> Self {
+        let message = "Every provider of this model is paused after failures. Try again later.";
+        Self::new(503, "all_targets_benched", message).with_retry_after(recovers_in_s)
+    }
+
     /// A stream that ended without its terminal marker; told inside the stream.
     #[must_use]
     pub fn stream_incomplete() -> Self {
@@ -229,7 +236,7 @@ impl Rejection {
             402 => ("payment_required", "The account has no credit left."),
             403 => ("forbidden", "This credential may not do that."),
             404 => ("not_found", "There is nothing at this path. Check the base URL."),
-            405 => ("method_not_allowed", "This method is not allowed here. Use POST."),
+            405 => ("method_not_allowed", "This method is not allowed here."),
             408 => ("request_timeout", "The request did not arrive in time. Send it again."),
             409 => ("conflict", "The request conflicts with another one. Try again."),
             411 => ("length_required", "The request has no Content-Length. Send one."),

@@ -1,6 +1,16 @@
 //! What does the request head for a provider look like, given the one that nginx's proxy module
 //! wrote? `attempt` asks before each try. It decides lines, it does not send them.
 
+mod private;
+
+use private::is_private;
+
+use crate::auth::Secret;
+use crate::dialect::Dialect;
+
+/// What Anthropic's API needs where neither client nor operator say it.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
 /// What the head must say.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadEdit<'a> {
@@ -11,8 +21,40 @@ pub struct HeadEdit<'a> {
     pub wrong_hosts: &'a [&'a [u8]],
     /// `anthropic-version`, in the place of the client's.
     pub version: Option<&'a str>,
-    /// Prefix of our own request headers, which providers must not see, in lower case.
-    pub own_prefix: &'a str,
+    /// Prefixes of our own request headers, which providers must not see, in lower case.
+    pub own_prefixes: &'a [&'a str],
+    /// Whose credential the request has.
+    pub credential: Credential<'a>,
+}
+
+/// Whose credential a provider gets.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Credential<'a> {
+    /// What the client sent, untouched: `llm_auth` is off.
+    #[default]
+    Client,
+    /// The operator's, and nothing that the client sent to be known by.
+    Operator {
+        /// What the provider speaks.
+        dialect: Dialect,
+        /// The key; `None` sends the request without one.
+        secret: Option<&'a Secret>,
+    },
+}
+
+impl<'a> HeadEdit<'a> {
+    /// For a provider's host: no other host is wrong, no version is set, `x-llm-` headers are ours and
+    /// the credential is the client's.
+    #[must_use]
+    pub const fn new(host: &'a str) -> Self {
+        Self {
+            host,
+            wrong_hosts: &[],
+            version: None,
+            own_prefixes: &["x-llm-"],
+            credential: Credential::Client,
+        }
+    }
 }
 
 /// Headers that never go to a provider: answers must arrive unencoded for their tokens to be
@@ -33,16 +75,18 @@ pub fn edit(text: &[u8], edit: &HeadEdit<'_>) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() + 128);
     out.extend_from_slice(request_line);
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let mut host_seen = false;
+    let (mut host_seen, mut version_seen) = (false, false);
     for line in lines {
         let colon = memchr::memchr(b':', line)?;
         let (name, value) = line.split_at_checked(colon)?;
         let value = value.get(1..)?.trim_ascii();
         if name.eq_ignore_ascii_case(b"host") {
             host_seen = true;
-            let wrong = value.is_empty() || edit.wrong_hosts.contains(&value);
+            let wrong =
+                value.is_empty() || edit.wrong_hosts.iter().any(|host| same_host(host, value));
             put(&mut out, b"Host", if wrong { edit.host.as_bytes() } else { value });
         } else if !is_dropped(name, value, edit) {
+            version_seen |= name.eq_ignore_ascii_case(b"anthropic-version");
             out.extend_from_slice(line);
             out.extend_from_slice(b"\r\n");
         }
@@ -52,9 +96,33 @@ pub fn edit(text: &[u8], edit: &HeadEdit<'_>) -> Option<Vec<u8>> {
     }
     if let Some(version) = edit.version {
         put(&mut out, b"anthropic-version", version.as_bytes());
+        version_seen = true;
+    }
+    if let Credential::Operator { dialect, secret } = edit.credential {
+        identify(&mut out, dialect, secret, version_seen);
     }
     out.extend_from_slice(rest.strip_prefix(b"\r\n")?);
     Some(out)
+}
+
+/// Says who asks, as the dialect does.
+fn identify(out: &mut Vec<u8>, dialect: Dialect, secret: Option<&Secret>, version_seen: bool) {
+    let key = secret.map(Secret::reveal);
+    match dialect {
+        Dialect::OpenAi => {
+            if let Some(key) = key {
+                put(out, b"Authorization", format!("Bearer {key}").as_bytes());
+            }
+        }
+        Dialect::Anthropic => {
+            if let Some(key) = key {
+                put(out, b"x-api-key", key.as_bytes());
+            }
+            if !version_seen {
+                put(out, b"anthropic-version", ANTHROPIC_VERSION.as_bytes());
+            }
+        }
+    }
 }
 
 /// The name of a `server` line of an upstream block, without its port.
@@ -78,7 +146,19 @@ fn is_dropped(name: &[u8], value: &[u8], edit: &HeadEdit<'_>) -> bool {
     is("connection") && value.eq_ignore_ascii_case(b"close")
         || DROPPED.iter().any(|word| is(word))
         || edit.version.is_some() && is("anthropic-version")
-        || starts_with(edit.own_prefix)
+        || edit.own_prefixes.iter().any(|prefix| starts_with(prefix))
+        || match edit.credential {
+            Credential::Client => false,
+            Credential::Operator { dialect, .. } => {
+                is_private(name, dialect) || value.is_empty() && is("anthropic-version")
+            }
+        }
+}
+
+/// nginx's `$host` is the client's in lower case and without the dot of a full name.
+fn same_host(one: &[u8], other: &[u8]) -> bool {
+    let without_dot = |host: &'_ [u8]| host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase();
+    without_dot(one) == without_dot(other)
 }
 
 fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -105,48 +185,4 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn edited(head: &str) -> String {
-        let change = HeadEdit {
-            host: "api.one.test",
-            wrong_hosts: &[b"one_up", b"gateway.test"],
-            version: Some("2023-06-01"),
-            own_prefix: "x-llm-",
-        };
-        String::from_utf8(edit(head.as_bytes(), &change).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn nginx_defaults_become_the_providers_own() {
-        let head = "POST /v1/messages HTTP/1.0\r\nHost: one_up\r\nConnection: close\r\n\
-                    Accept-Encoding: gzip\r\nX-LLM-Tag: a\r\nanthropic-version: 1\r\nA: b\r\n\r\nbody";
-        assert_eq!(
-            edited(head),
-            "POST /v1/messages HTTP/1.1\r\nHost: api.one.test\r\nA: b\r\n\
-             anthropic-version: 2023-06-01\r\n\r\nbody"
-        );
-    }
-
-    #[test]
-    fn an_operators_own_host_stays() {
-        let head = "GET / HTTP/1.1\r\nhost: other.test\r\nConnection: upgrade\r\n\r\n";
-        assert!(edited(head).contains("Host: other.test\r\nConnection: upgrade\r\n"));
-    }
-
-    #[test]
-    fn an_empty_or_absent_host_and_the_clients_are_never_sent() {
-        for line in ["", "Host: \r\n", "Host: gateway.test\r\n"] {
-            let head = format!("GET / HTTP/1.1\r\n{line}\r\n");
-            assert!(edited(&head).contains("Host: api.one.test\r\n"), "{line}");
-        }
-    }
-
-    #[test]
-    fn the_host_of_a_server_has_no_port() {
-        assert_eq!(host_of_server("api.one.test:443"), "api.one.test");
-        assert_eq!(host_of_server("[::1]:443"), "[::1]");
-        assert_eq!(host_of_server("unix:/run/x.sock"), "localhost");
-    }
-}
+mod tests;

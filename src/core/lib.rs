@@ -15,6 +15,9 @@ pub mod request;
 
 pub mod route;
 
+pub mod fallback;
+pub mod health;
+
 pub mod auth;
 
 pub mod chunked;

@@ -17,7 +17,7 @@ use crate::sink::{Carried, Output, Sink};
 pub const MIN_BYTES: usize = 8;
 
 /// What is looked for, built once for a set of secrets; a clone shares it.
-#[derive(Clone)]
+#[derive(Default, Clone)]
 pub struct Mask(Option<Arc<Needles>>);
 
 struct Needles {
@@ -25,6 +25,8 @@ struct Needles {
     /// All forms of all secrets, in order.
     sorted: Vec<Vec<u8>>,
     longest: usize,
+    /// Whether one begins with a byte.
+    begins: [bool; 256],
     /// What stands for a secret.
     cover: &'static [u8],
 }
@@ -56,10 +58,16 @@ impl Mask {
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&sorted)
             .map_err(|_| TooManySecrets)?;
+        let mut begins = [false; 256];
+        for begin in sorted.iter().filter_map(|needle| needle.first()) {
+            if let Some(begins) = begins.get_mut(usize::from(*begin)) {
+                *begins = true;
+            }
+        }
         // What stands in for a secret must not form another one with the bytes around it.
         let stars = sorted.iter().any(|needle| needle.contains(&b'*'));
         let cover: &[u8] = if stars { b" *** " } else { b"***" };
-        Ok(Self(Some(Arc::new(Needles { search, sorted, longest, cover }))))
+        Ok(Self(Some(Arc::new(Needles { search, sorted, longest, begins, cover }))))
     }
 
     /// Whether there is nothing to look for.
@@ -74,13 +82,7 @@ impl Mask {
         let needles = self.0.as_deref()?;
         needles.find(text, 0)?;
         let mut covered = Vec::with_capacity(text.len());
-        let mut at = 0;
-        while let Some(found) = needles.find(text, at) {
-            covered.extend_from_slice(text.get(at..found.start()).unwrap_or_default());
-            covered.extend_from_slice(needles.cover);
-            at = found.end();
-        }
-        covered.extend_from_slice(text.get(at..).unwrap_or_default());
+        needles.cover(text, |part| covered.extend_from_slice(part));
         Some(covered)
     }
 }
@@ -115,9 +117,12 @@ impl Scrubber {
             carry.drain(..tail);
             return out.flush();
         }
-        // Long enough to hold every secret that begins in the carry.
-        carry.extend_from_slice(chunk.get(..needles.longest).unwrap_or(chunk));
-        let start = if before > 0 { needles.settle(carry, before, hits, &mut out) } else { 0 };
+        let mut start = 0;
+        if before > 0 {
+            // Long enough to hold every secret that begins in the carry.
+            carry.extend_from_slice(chunk.get(..needles.longest).unwrap_or(chunk));
+            start = needles.settle(carry, before, hits, &mut out);
+        }
         let tail = needles.scan(chunk, start, hits, &mut out);
         carry.clear();
         carry.extend_from_slice(chunk.get(tail..).unwrap_or_default());
@@ -126,16 +131,29 @@ impl Scrubber {
 
     /// Sends what waited: the body has ended.
     pub fn finish<S: Sink>(&mut self, sink: &mut S) {
-        let carry = std::mem::take(&mut self.carry);
-        if !carry.is_empty() {
-            sink.own(&carry);
-        }
+        let Some(needles) = self.mask.0.as_deref() else { return };
+        let mut out = Output::new(sink);
+        self.hits += needles.cover(&self.carry, |part| out.own(part));
+        self.carry.clear();
     }
 }
 
 impl Needles {
     fn find(&self, bytes: &[u8], from: usize) -> Option<aho_corasick::Match> {
         self.search.find(Input::new(bytes).range(from..))
+    }
+
+    /// Sends a whole text; returns how many secrets it had.
+    fn cover(&self, text: &[u8], mut send: impl FnMut(&[u8])) -> u64 {
+        let (mut at, mut hits) = (0, 0);
+        while let Some(found) = self.find(text, at) {
+            send(text.get(at..found.start()).unwrap_or_default());
+            send(self.cover);
+            hits += 1;
+            at = found.end();
+        }
+        send(text.get(at..).unwrap_or_default());
+        hits
     }
 
     /// Sends `bytes` from `from` on; what is behind the returned position has to wait.
@@ -178,6 +196,10 @@ impl Needles {
         let first = from.max(bytes.len().saturating_sub(self.longest - 1));
         let begins = |&at: &usize| {
             let end = bytes.get(at..).unwrap_or_default();
+            let begin = end.first().and_then(|&begin| self.begins.get(usize::from(begin)));
+            if begin != Some(&true) {
+                return false;
+            }
             let next = self.sorted.partition_point(|needle| needle.as_slice() <= end);
             self.sorted.get(next).is_some_and(|needle| needle.starts_with(end))
         };

@@ -181,3 +181,62 @@ impl<'a> Iterator for Lines<'a> {
         Some((name, value..end))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lengths of the units in a text that comes in `pieces`.
+    fn units(pieces: &[&str]) -> Vec<usize> {
+        let mut framer = Framer::default();
+        let mut lengths = Vec::new();
+        let mut carried = 0;
+        for piece in pieces {
+            let mut rest = piece.as_bytes();
+            while let Some(length) = framer.advance(rest) {
+                lengths.push(carried + length);
+                carried = 0;
+                rest = &rest[length..];
+            }
+            carried += rest.len();
+        }
+        lengths
+    }
+
+    #[test]
+    fn an_event_ends_with_its_blank_line() {
+        assert_eq!(units(&["data: a\n\ndata: b\n\n"]), [9, 9]);
+        assert_eq!(units(&["data: a\r\n\r\ndata: b\r\rdata: c\n\r\n"]), [11, 9, 10]);
+        assert!(units(&["data: a\n"]).is_empty());
+    }
+
+    #[test]
+    fn a_pair_of_line_end_bytes_may_be_torn_apart() {
+        assert_eq!(units(&["data: a\r", "\n\r\n"]), [11]);
+        assert_eq!(units(&["data: a\r\n\r"]), [10]);
+    }
+
+    #[test]
+    fn a_comment_before_an_event_stands_alone() {
+        assert_eq!(units(&[": wait\n: wait\n\ndata: a\n: in it\n\n"]), [7, 7, 1, 17]);
+    }
+
+    #[test]
+    fn lines_of_data_are_joined_and_found_again() {
+        let unit = b"id: 1\ndata:{\"a\":\nevent: x\ndata:  \"b\"}\nevent: y\n\n";
+        let fields = Fields::parse(unit);
+        let data = fields.data(unit).unwrap();
+        assert_eq!(&*data, b"{\"a\":\n \"b\"}");
+        assert_eq!(&unit[fields.event.clone().unwrap()], b"y");
+        let place = fields.place(unit, &(7..10)).unwrap();
+        assert_eq!(&unit[place], b"\"b\"");
+        assert_eq!(fields.place(unit, &(4..8)), None);
+    }
+
+    #[test]
+    fn a_field_without_colon_is_empty() {
+        let fields = Fields::parse(b"data\n\n");
+        assert_eq!(fields.data, Some(4..4));
+        assert_eq!(Fields::parse(b"\n").data, None);
+    }
+}

@@ -228,13 +228,16 @@ impl EventStream {
     /// The body is at its end. A last event that only lacks its blank line is sent with one; any
     /// other rest is dropped.
     pub fn finish(&mut self, sink: &mut impl Sink) {
-        let whole = matches!(self.carry.trim_ascii_end().last(), Some(b'}' | b']'));
-        if whole && self.wide.is_none() {
+        let mut out = Output::new(sink);
+        if let Some(wide) = self.wide.take_if(|wide| wide.is_whole()) {
+            out.own(b"\n\n");
+            self.reader.conclude(wide);
+        }
+        if matches!(self.carry.trim_ascii_end().last(), Some(b'}' | b']')) {
             let blank: &[u8] = if self.carry.ends_with(b"\n") { b"\n" } else { b"\n\n" };
             self.carry.extend_from_slice(blank);
             let fate = self.reader.read(&self.carry);
             if fate != Fate::Malformed {
-                let mut out = Output::new(sink);
                 self.reader.send(&fate, &Unit::carried(&self.carry), &mut out);
             }
         }
@@ -286,8 +289,7 @@ impl EventStream {
         if self.wide.is_some() || length > self.reader.options.max_event_bytes {
             self.widen(chunk, range, out);
             if let Some(wide) = self.wide.take() {
-                let (said, usage, error) = wide.conclude();
-                self.reader.state.take(said, usage, error);
+                self.reader.conclude(wide);
             }
             return;
         }
@@ -418,6 +420,12 @@ impl Reader {
             }
             _ => Fate::Passed,
         }
+    }
+
+    /// An event that was too long to be read at once has ended.
+    fn conclude(&mut self, wide: JsonTap) {
+        let (said, usage, error) = wide.conclude();
+        self.state.take(said, usage, error);
     }
 
     fn send<S: Sink>(&self, fate: &Fate, unit: &Unit<'_>, out: &mut Output<'_, S>) {

@@ -1,11 +1,15 @@
 //! What can an operator write, and what does he see? Every directive, variable and response header as
 //! data: the module's parser reads its rows here and the reference page is made from them.
 
-mod directives;
+mod auth;
+mod fallback;
 mod page;
+mod proxy;
 
-pub use directives::*;
+pub use auth::*;
+pub use fallback::*;
 pub use page::reference;
+pub use proxy::*;
 
 use std::ffi::CStr;
 
@@ -99,4 +103,19 @@ pub struct Entry {
     pub name: &'static str,
     /// What it says.
     pub text: &'static str,
+}
+
+/// Every directive, room by room.
+pub fn directives() -> impl Iterator<Item = &'static Directive> {
+    [PROXY_DIRECTIVES, AUTH_DIRECTIVES, FALLBACK_DIRECTIVES].into_iter().flatten().copied()
+}
+
+/// Every variable, room by room.
+pub fn variables() -> impl Iterator<Item = &'static Entry> {
+    [PROXY_VARIABLES, AUTH_VARIABLES, FALLBACK_VARIABLES].into_iter().flatten()
+}
+
+/// Every response header, room by room.
+pub fn headers() -> impl Iterator<Item = &'static Entry> {
+    [PROXY_HEADERS, FALLBACK_HEADERS].into_iter().flatten()
 }

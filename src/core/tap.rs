@@ -3,7 +3,7 @@
 //! Nothing is held back and nothing but the model's name is changed; the state is a few counters and
 //! one bounded capture. What is not JSON passes unchanged.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use crate::dialect::Dialect;
 use crate::event::{ErrorEvent, Said};
@@ -172,7 +172,7 @@ impl JsonTap {
         (said, self.usage, self.error)
     }
 
-    /// Reads at least one byte of `bytes`, which are not empty; returns how many.
+    /// Reads some of `bytes`, which are not empty, or goes to another place; returns how many.
     fn step(&mut self, bytes: &[u8]) -> usize {
         match self.place {
             Place::BeforeRoot => self.find_root(bytes),
@@ -187,7 +187,8 @@ impl JsonTap {
                 Some(if byte == b':' { Place::BeforeValue } else { Place::Broken })
             }),
             Place::BeforeValue => self.skip_to(bytes, Self::enter_value),
-            Place::InString | Place::InModel => self.pass_string(bytes, Place::AfterValue),
+            Place::InString => self.pass_string(bytes, Place::AfterValue),
+            Place::InModel => self.skip_model(bytes),
             Place::BelowInString => self.pass_string(bytes, Place::Below),
             Place::Below => self.pass_containers(bytes),
             Place::AfterValue => self.skip_to(bytes, |tap, byte| match byte {
@@ -281,6 +282,16 @@ impl JsonTap {
         end
     }
 
+    /// A name that does not end on its line is no name: the line's end belongs to the stream.
+    fn skip_model(&mut self, bytes: &[u8]) -> usize {
+        let line = memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
+        let read = self.pass_string(bytes.get(..line).unwrap_or_default(), Place::AfterValue);
+        if self.place == Place::InModel && line < bytes.len() {
+            self.place = Place::Broken;
+        }
+        read
+    }
+
     fn pass_containers(&mut self, bytes: &[u8]) -> usize {
         self.place = match containers_end(bytes, &mut self.depth, &mut self.escape) {
             Stop::Behind(end) => {
@@ -345,5 +356,57 @@ impl Key {
             ("response" | "message", Shape::Event, false) => Member::Answer,
             _ => Member::Other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> JsonTap {
+        let mut tap = JsonTap::new(Dialect::OpenAi, None);
+        tap.feed(text.as_bytes(), &mut ());
+        tap
+    }
+
+    #[test]
+    fn a_usage_that_is_too_large_is_not_kept() {
+        let usage = |filler: usize| {
+            format!(r#"{{"usage":{{"prompt_tokens":1,"x":"{}"}},"model":"m"}}"#, "x".repeat(filler))
+        };
+        assert!(read(&usage(MAX_CAPTURE_BYTES - 100)).usage().is_some());
+        let tap = read(&usage(MAX_CAPTURE_BYTES));
+        assert_eq!(tap.usage(), None);
+        assert!(tap.is_whole());
+    }
+
+    #[test]
+    fn only_the_answer_itself_tells() {
+        let tap = read(r#"{"choices":[{"usage":{"prompt_tokens":1},"error":{"code":1}}],"x":"}"}"#);
+        assert_eq!(tap.usage(), None);
+        assert!(!tap.has_error());
+        assert!(tap.is_whole());
+    }
+
+    #[test]
+    fn what_stands_for_no_error_is_none() {
+        for value in ["null", "false", "{}", r#""""#] {
+            assert!(!read(&format!(r#"{{"error":{value}}}"#)).has_error(), "{value}");
+        }
+        for value in ["true", "1", r#"{"code":1}"#, r#""no""#] {
+            assert!(read(&format!(r#"{{"error":{value}}}"#)).has_error(), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_last_usage_wins() {
+        let tap = read(r#"{"usage":{"prompt_tokens":1},"usage":{"prompt_tokens":2},"usage":null}"#);
+        assert_eq!(tap.usage().and_then(|usage| usage.prompt_tokens()), Some(2));
+    }
+
+    #[test]
+    fn deep_nesting_only_counts() {
+        let text = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(read(&text).is_whole());
     }
 }

@@ -3,7 +3,7 @@
 //! that is not a whole non-negative number is absent, and sums saturate.
 
 use crate::dialect::Dialect;
-use crate::json::{JsonError, Kind, Scanner};
+use crate::json::{JsonError, Kind, Scanner, Text};
 
 /// Token counts of one answer, as far as the provider told them.
 ///
@@ -329,15 +329,20 @@ pub(crate) fn each_member<'a>(
         return scanner.value().map(drop);
     }
     let mut members = scanner.enter_object()?;
-    while let Some(key) = scanner.next_key(&mut members)? {
-        if key.escaped {
-            let name = key.decode().unwrap_or_default();
+    loop {
+        // Taken apart at once: a copy of the whole costs more than reading the key.
+        let (raw, escaped) = match scanner.next_key(&mut members) {
+            Ok(Some(Text { raw, escaped })) => (raw, escaped),
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if escaped {
+            let name = Text { raw, escaped }.decode().unwrap_or_default();
             visit(name.as_bytes(), scanner)?;
         } else {
-            visit(key.raw, scanner)?;
+            visit(raw, scanner)?;
         }
     }
-    Ok(())
 }
 
 /// Reads a count into `field`; a value that is none leaves it as it is.

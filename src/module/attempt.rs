@@ -148,7 +148,8 @@ pub fn begin(
         host,
         wrong_hosts: &[block.as_bytes(), client_host, bare_host],
         version: provider.version.as_deref(),
-        own_prefix: OWN_PREFIX,
+        own_prefixes: &[OWN_PREFIX],
+        ..HeadEdit::new(host)
     };
     let head = upstream.request_head().and_then(|head| edit(head, &change))?;
     upstream.set_request_head(&head)

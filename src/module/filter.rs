@@ -9,7 +9,7 @@ use llm_core::stream::{BodyEnd, EventStream, Options, Sink};
 use llm_core::tap::JsonTap;
 use llm_core::usage::Usage;
 
-pub use errors::refuse;
+pub use errors::{answer, refuse};
 pub use waiting::{heartbeat, passed_on, total_timeout};
 
 use crate::ctx::{RequestCtx, Routed};

@@ -5,12 +5,15 @@ mod intake;
 mod lines;
 
 use llm_core::dialect::Dialect;
+use llm_core::error::Rejection;
 use llm_core::route::Provider;
 
 pub use intake::route;
 pub use lines::{COMMANDS, ClientAbort, Conf, DialectMode, ResponseModel, Unparsed};
 
 use crate::ffi::Request;
+use crate::filter;
+use crate::phases::new_ctx;
 
 /// TCP and TLS to a provider.
 pub const CONNECT_TIMEOUT_MS: u64 = 5_000;
@@ -33,14 +36,13 @@ pub fn list_models(mut r: Request<'_>) -> isize {
     if !r.is_main() {
         return 403;
     }
-    let Some(compiled) = &r.loc_conf().compiled else { return 404 };
-    let anthropic = r.header("anthropic-version").is_some();
-    let dialect = if anthropic { Dialect::Anthropic } else { Dialect::OpenAi };
+    let conf = r.loc_conf();
+    let Some(compiled) = &conf.compiled else { return 404 };
+    let Some(ctx) = r.ctx().or_else(|| r.create_ctx(new_ctx(r, conf))) else { return 500 };
+    let dialect = ctx.dialect.get();
     if !matches!(r.method(), b"GET" | b"HEAD") {
         r.add_header("Allow", "GET, HEAD");
-        let rejection = llm_core::error::Rejection::from_status(405);
-        let id = crate::identity::new_event_id();
-        return r.answer(405, KIND, &rejection.body(dialect, &id));
+        return filter::answer(r, ctx, &Rejection::from_status(405));
     }
     let path = String::from_utf8_lossy(r.path()).into_owned();
     let wanted = path.split_once("/models/").map(|(_, id)| id).filter(|id| !id.is_empty());
@@ -54,10 +56,6 @@ pub fn list_models(mut r: Request<'_>) -> isize {
     };
     match routes.model_json(dialect, id, compiled.loaded_at) {
         Some(model) => r.answer(200, KIND, model.as_bytes()),
-        None => {
-            let rejection = llm_core::error::Rejection::model_not_found(id);
-            let event_id = crate::identity::new_event_id();
-            r.answer(rejection.status, KIND, &rejection.body(dialect, &event_id))
-        }
+        None => filter::answer(r, ctx, &Rejection::model_not_found(id)),
     }
 }

@@ -94,6 +94,9 @@ fn read_member(
 /// Keeps the beginning of a text, up to `limit` bytes.
 fn keep(field: &mut String, text: &Text<'_>, limit: usize) {
     let text = text.decode().unwrap_or_default();
-    let end = text.floor_char_boundary(limit);
-    text.get(..end).unwrap_or_default().clone_into(field);
+    let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or(0)).unwrap_or_default().clone_into(field);
 }
+
+#[cfg(test)]
+mod tests;

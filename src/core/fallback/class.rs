@@ -217,3 +217,6 @@ fn status(digits: &str) -> Option<u16> {
     }
     digits.parse().ok().filter(|status| (300..600).contains(status))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! request makes more attempts than `llm_fallback_max_attempts`. A connection that nginx had kept open
 //! and that was found dead is not an attempt.
 
-use super::{Answer, FailureClass, Failure, GiveUp, Policy, RetryLine, Sent, SkipReason};
+use super::{Answer, Failure, FailureClass, GiveUp, Policy, RetryLine, Sent, SkipReason};
 
 /// Everything that the next step depends on, apart from the policy.
 #[derive(Debug, Clone, Copy)]

@@ -92,7 +92,8 @@ impl GiveUp {
             Self::Refused(status) => {
                 // The key that a 401 or 403 refuses is ours, not the client's.
                 let told = if matches!(status, 401 | 403) { 502 } else { status };
-                let message = format!("The provider answered with status {status}. Try again later.");
+                let message =
+                    format!("The provider answered with status {status}. Try again later.");
                 Rejection::new(told, "provider_error", message)
             }
         }
@@ -128,6 +129,10 @@ const TRANSIENT: Classes = Classes::of(&[
     Class::EmptyResponse,
     Class::BadResponse,
 ]);
+
+/// Failures that another request might not have met.
+const OF_THE_REQUEST: Classes =
+    Classes::of(&[Class::ContentFilter, Class::ContextLength, Class::NotFound]);
 
 /// Failures that say something about the key.
 const OF_THE_KEY: Classes =
@@ -215,13 +220,13 @@ impl Failure {
     }
 
     /// How long the provider asks to be left alone, in milliseconds. Every answer of some providers
-    /// tells when its limits reset; that counts only where a limit was the failure.
+    /// tells when its limits reset; that counts only where such a limit was the failure.
     pub fn retry_after_ms<'a>(
         &self,
         headers: impl Fn(&str) -> Option<&'a str>,
         unix_now_ms: u64,
     ) -> Option<u64> {
-        if self.classes.contains(Class::RateLimited) {
+        if self.main == Some(Class::RateLimited) {
             after::retry_after_ms(headers, unix_now_ms)
         } else {
             after::asked_ms(&headers, unix_now_ms)
@@ -248,18 +253,15 @@ impl Failure {
 
     fn refused_in_stream(error: &ErrorCode) -> Self {
         let said = Said::read(error);
-        let number = said_status(error).or(said.status());
-        let status = number.unwrap_or(502);
-        let mut classes = classes_of_status(status, said);
-        // The client's own mistake is that, wherever it is told.
-        let is_mistake = classes.is_empty() || classes.contains(Class::ContentFilter);
-        if !(number.is_some() && is_mistake) {
-            classes = classes.with(Classes::of(&[Class::StreamError]));
-        }
-        if number.is_none() {
-            classes = Classes::of(&[Class::StreamError]);
-        }
-        Self::new(classes, Sent::Answered, Answer::Success, GiveUp::Refused(status))
+        let status = said_status(error).or(said.status());
+        let by_words = status.map(|status| classes_of_status(status, said));
+        let classes = match by_words {
+            // What the request itself is to blame for stays that, wherever it is told.
+            Some(classes) if classes.is_empty() || classes.intersects(OF_THE_REQUEST) => classes,
+            _ => Classes::of(&[Class::StreamError]).with(by_words.unwrap_or_default()),
+        };
+        let give_up = GiveUp::Refused(status.unwrap_or(502));
+        Self::new(classes, Sent::Answered, Answer::Success, give_up)
     }
 
     fn new(classes: Classes, sent: Sent, answer: Answer, give_up: GiveUp) -> Self {
@@ -407,3 +409,6 @@ fn said_status(error: &ErrorCode) -> Option<u16> {
     let status = |text: &str| text.parse().ok().filter(|status| (400..600).contains(status));
     status(&error.code).or_else(|| status(&error.kind))
 }
+
+#[cfg(test)]
+mod tests;

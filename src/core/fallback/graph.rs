@@ -57,7 +57,11 @@ impl Target {
     /// Whether that is the same place.
     #[must_use]
     pub fn is_at(&self, provider: usize, model: Option<&str>) -> bool {
-        self.provider == provider && self.model.as_deref() == model
+        self.provider == provider
+            && match (&self.model, model) {
+                (Some(own), Some(model)) => own.eq_ignore_ascii_case(model),
+                (own, model) => own.is_none() && model.is_none(),
+            }
     }
 }
 
@@ -156,7 +160,8 @@ impl Index {
             }
         }
         for groups in &mut index.groups {
-            groups.sort_by_key(|group| std::cmp::Reverse(group.pattern.as_ref().map(Pattern::rank)));
+            groups
+                .sort_by_key(|group| std::cmp::Reverse(group.pattern.as_ref().map(Pattern::rank)));
         }
         for line in &graph.replaces {
             if let (Some(from), Some(to)) =

@@ -17,10 +17,6 @@ impl Pattern {
         Self("*".to_owned())
     }
 
-    pub fn is_exact(&self) -> bool {
-        !self.0.contains('*')
-    }
-
     /// Whether a name matches; it must be in lower case.
     pub fn matches(&self, name: &str) -> bool {
         let Some((first, behind)) = self.0.split_once('*') else { return self.0 == name };
@@ -80,3 +76,6 @@ impl Pattern {
         (stars == 0, self.0.len() - stars, prefix, Reverse(stars))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -264,3 +264,6 @@ fn choice<T: Copy>(
         format!("invalid value \"{word}\" in \"{directive}\", it must be {}", names.join(" or "))
     })
 }
+
+#[cfg(test)]
+mod tests;

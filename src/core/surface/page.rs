@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Arity, DIRECTIVES, Directive, Entry, HEADERS, VARIABLES};
+use super::{Arity, Directive, Entry, directives, headers, variables};
 
 /// The page that `docs/reference.md` holds.
 #[must_use]
@@ -12,11 +12,11 @@ pub fn reference() -> String {
          Times take `ms s m h d w`, sizes take `k m g`. Lists replace those of the enclosing block.\n\
          A variable whose stage did not run is not found.\n\n## Directives\n",
     );
-    for directive in DIRECTIVES {
+    for directive in directives() {
         section(&mut page, directive);
     }
-    table(&mut page, "Variables", "$", VARIABLES);
-    table(&mut page, "Response headers", "", HEADERS);
+    table(&mut page, "Variables", "$", variables());
+    table(&mut page, "Response headers", "", headers());
     page
 }
 
@@ -38,7 +38,12 @@ fn section(page: &mut String, directive: &Directive) {
     );
 }
 
-fn table(page: &mut String, title: &str, sigil: &str, entries: &[Entry]) {
+fn table(
+    page: &mut String,
+    title: &str,
+    sigil: &str,
+    entries: impl Iterator<Item = &'static Entry>,
+) {
     let _ = write!(page, "\n## {title}\n\n| name | meaning |\n|---|---|\n");
     for entry in entries {
         let _ = writeln!(page, "| `{sigil}{}` | {} |", entry.name, entry.text);

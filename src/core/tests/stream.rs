@@ -385,6 +385,35 @@ fn an_endless_line_passes_in_bounded_memory() {
 }
 
 #[test]
+fn a_long_last_event_without_blank_line_is_ended() {
+    let options =
+        Options { max_event_bytes: 16, ..Options::new(Dialect::OpenAi, Endpoint::Responses) };
+    let stream = b"data: {\"type\":\"response.completed\",\"response\":{}}";
+    let (received, state) = run(&options, &[stream]);
+    assert_eq!(received, [&stream[..], b"\n\n"].concat());
+    assert!(state.marker);
+    let (received, state) = run(&options, &[&stream[..stream.len() - 1]]);
+    assert_eq!(received, &stream[..stream.len() - 1]);
+    assert!(!state.marker);
+}
+
+#[test]
+fn a_name_without_end_takes_no_line_end_with_it() {
+    let options = Options {
+        max_event_bytes: 16,
+        model: Some("other".into()),
+        ..Options::new(Dialect::OpenAi, Endpoint::Chat)
+    };
+    let stream = b"data: {\"a\":true,\"model\":\"some\r\n\r\ndata: {}\r\n\r\n";
+    for size in 1..stream.len() {
+        let pieces: Vec<&[u8]> = stream.chunks(size).collect();
+        let (received, _) = run(&options, &pieces);
+        let expected = "data: {\"a\":true,\"model\":\"other\"\r\n\r\ndata: {}\r\n\r\n";
+        assert_eq!(String::from_utf8(received).unwrap(), expected);
+    }
+}
+
+#[test]
 fn an_event_that_is_not_text_is_dropped() {
     let options = Options::new(Dialect::OpenAi, Endpoint::Chat);
     for data in [&b"{\"a\":\"\xff\"}"[..], b"{\"a\":\"\0\"}", b"{\"a\":\"\xed\xa0\x80\"}", b"\0"] {

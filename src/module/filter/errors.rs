@@ -11,12 +11,16 @@ use crate::phases::new_ctx;
 const KIND: &str = "application/json";
 
 /// Answers a request that a room has refused.
-pub fn refuse(mut r: Request<'_>, ctx: &RequestCtx) {
+pub fn refuse(r: Request<'_>, ctx: &RequestCtx) {
     let rejection = ctx.rejection.borrow().clone().unwrap_or_else(Rejection::internal);
-    add_headers(&mut r, ctx, &rejection);
+    r.finalize(answer(r, ctx, &rejection));
+}
+
+/// Answers with `rejection`; the returned code ends the request.
+pub fn answer(mut r: Request<'_>, ctx: &RequestCtx, rejection: &Rejection) -> isize {
+    add_headers(&mut r, ctx, rejection);
     let body = rejection.body(ctx.dialect.get(), &ctx.event_id);
-    let rc = r.answer(rejection.status, KIND, &body);
-    r.finalize(rc);
+    r.answer(rejection.status, KIND, &body)
 }
 
 /// The header filter for answers that are not a provider's: nginx's HTML pages become JSON.

@@ -22,6 +22,9 @@ pub fn route(r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
     let conf = &r.loc_conf().proxy;
     let compiled = r.loc_conf().compiled.clone().ok_or_else(Rejection::internal)?;
     let body = r.body().ok_or_else(Rejection::internal)?;
+    if conf.fixed_dialect().is_some() {
+        ctx.dialect_source.set(DialectSource::FixedIngress);
+    }
     let facts = read_facts(r, &body, &compiled)?;
     // Kept before anything is refused: the log names the model of a refused request too.
     let asked = ctx.keep_asked(Asked { body, facts });
@@ -72,12 +75,10 @@ fn read_facts(
     }
 }
 
-/// The path decides; then a field; then, where both dialects are possible, the body's looks.
+/// What is fixed decides; then a field, the path and, where both dialects are possible, the looks.
 fn settle_dialect(r: Request<'_>, ctx: &RequestCtx, facts: &Facts<'_>) -> Result<(), Rejection> {
     let conf = &r.loc_conf().proxy;
-    if let Some(fixed) = conf.fixed_dialect() {
-        ctx.dialect.set(fixed);
-        ctx.dialect_source.set(DialectSource::FixedIngress);
+    if conf.fixed_dialect().is_some() {
         return Ok(());
     }
     if let Some(field) = &facts.dialect {

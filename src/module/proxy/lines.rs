@@ -112,7 +112,8 @@ impl Conf {
     /// The routes that the lines mean, checked.
     pub fn compile(&self) -> Result<Routes, String> {
         if self.routes.is_none() {
-            return Err("\"llm_proxy\" is on, but no \"llm_proxy_route\" names a provider".into());
+            let switch = if self.is_on() { "llm_proxy" } else { "llm_proxy_models" };
+            return Err(format!("\"{switch}\" is on, but no \"llm_proxy_route\" names a provider"));
         }
         if self.dialect_mode == Some(DialectMode::Fixed) && self.ingress_dialect.is_none() {
             return Err(

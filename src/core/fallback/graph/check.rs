@@ -8,6 +8,7 @@ use crate::route::Routes;
 
 const ROUTE: &str = "llm_fallback_route";
 const REPLACE: &str = "llm_fallback_replace";
+const CYCLE: &str = "llm_fallback_route: cyclic fallback graph detected";
 
 impl Graph {
     /// The first contradiction, in words that say what to change.
@@ -21,7 +22,7 @@ impl Graph {
             Some(cycle) => {
                 let name = |&at: &usize| routes.provider(at).map_or("", |found| &found.name);
                 let names: Vec<_> = cycle.iter().map(|at| format!("\"{}\"", name(at))).collect();
-                Err(format!("{ROUTE}: cyclic fallback graph detected: {}", names.join(" -> ")))
+                Err(format!("{CYCLE}: {}", names.join(" -> ")))
             }
         }
     }
@@ -41,7 +42,8 @@ impl Graph {
             // A pattern read as a name is matched by itself.
             let model = edge.from.model.as_deref().unwrap_or("*");
             let targets = self.targets(provider, Some(model), routes);
-            if let Some(first) = targets.get(max).and_then(|target| routes.provider(target.provider))
+            if let Some(first) =
+                targets.get(max).and_then(|target| routes.provider(target.provider))
             {
                 warnings.push(format!(
                     "the chain of \"{}\" has {} targets and llm_fallback_max_attempts {max_attempts} \
@@ -62,12 +64,15 @@ impl Graph {
                     return Err(unknown(ROUTE, &node.provider));
                 }
             }
-            if self.edges.iter().take(at).any(|other| other == edge) {
+            if self.edges.iter().take(at).any(|other| other.is_same(edge)) {
                 let model = edge.model.as_ref().map_or(String::new(), |model| format!(" {model}"));
                 return Err(format!(
                     "{ROUTE}: identical edge \"{} {}{model}\", keep one",
                     edge.from, edge.to
                 ));
+            }
+            if edge.leads_to_itself() {
+                return Err(format!("{CYCLE}: \"{0}\" -> \"{0}\"", edge.from));
             }
         }
         Ok(())
@@ -124,7 +129,8 @@ impl Walk<'_> {
             let mut cycle: Vec<_> = inside.iter().map(|state| state.provider).collect();
             // Told from the provider that was configured first.
             let first = cycle.iter().enumerate().min_by_key(|(_, provider)| **provider);
-            cycle.rotate_left(first.map_or(0, |(at, _)| at));
+            let first = first.map_or(0, |(at, _)| at);
+            cycle.rotate_left(first);
             cycle.extend(cycle.first().copied());
             return Some(cycle);
         }
@@ -188,7 +194,5 @@ fn has_provider(routes: &Routes, name: &str) -> bool {
 }
 
 fn unknown(directive: &str, name: &str) -> String {
-    format!(
-        "{directive} provider \"{name}\" is unknown, add llm_proxy_route {name} <upstream>"
-    )
+    format!("{directive} provider \"{name}\" is unknown, add llm_proxy_route {name} <upstream>")
 }

@@ -1,6 +1,6 @@
 //! What does one `llm_fallback_route` or `llm_fallback_replace` line say, and is it spelled right?
 
-use super::Pattern;
+use super::super::pattern::Pattern;
 
 const ROUTE: &str = "llm_fallback_route";
 const REPLACE: &str = "llm_fallback_replace";
@@ -53,6 +53,22 @@ impl Edge {
             return Err(format!("\"{ROUTE} {from} {to}\" names two models to send, keep one"));
         }
         Ok(edge)
+    }
+
+    /// Whether both mean the same way, however they are written.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let sent = |edge: &Self| edge.sent().map(str::to_lowercase);
+        let from = |edge: &Self| edge.from.model.as_deref().map(Pattern::new);
+        self.from.provider == other.from.provider
+            && self.to.provider == other.to.provider
+            && (from(self), sent(self), self.only()) == (from(other), sent(other), other.only())
+    }
+
+    /// Whether every target that it starts at is the one it leads to.
+    pub(super) fn leads_to_itself(&self) -> bool {
+        let from = self.from.model.as_deref().map(str::to_lowercase);
+        let sent = self.sent().map(str::to_lowercase);
+        self.from.provider == self.to.provider && (sent.is_none() || sent == from)
     }
 
     /// The model to send; `None` leaves it.

@@ -1,4 +1,4 @@
-//! The rows themselves: directives, variables and response headers.
+//! The rows of `llm_proxy`: directives, variables and response headers.
 
 use super::Arity::{AtLeast, Between, None as NoArgument, Switch};
 use super::Context::{Http, Location, Server};
@@ -271,7 +271,7 @@ pub const LLM_PROXY_MAX_RESPONSE_SIZE: Directive = Directive {
 };
 
 /// Every directive, in the order of the reference.
-pub const DIRECTIVES: &[&Directive] = &[
+pub const PROXY_DIRECTIVES: &[&Directive] = &[
     &LLM_PROXY,
     &LLM_PROXY_ROUTE,
     &LLM_PROXY_DEFAULT_PROVIDER,
@@ -297,7 +297,7 @@ pub const DIRECTIVES: &[&Directive] = &[
 ];
 
 /// Every variable.
-pub const VARIABLES: &[Entry] = &[
+pub const PROXY_VARIABLES: &[Entry] = &[
     Entry { name: "llm_provider", text: "Name of the provider; it follows the attempt." },
     Entry { name: "llm_provider_host", text: "Its host." },
     Entry { name: "llm_provider_version", text: "The `anthropic-version` it is sent." },
@@ -357,7 +357,7 @@ pub const VARIABLES: &[Entry] = &[
 ];
 
 /// Every response header of ours. Disclosure off leaves out those that name providers.
-pub const HEADERS: &[Entry] = &[
+pub const PROXY_HEADERS: &[Entry] = &[
     Entry { name: "X-LLM-Provider", text: "The provider that answered." },
     Entry { name: "X-LLM-Served-By", text: "Provider and model that answered." },
     Entry { name: "X-LLM-Latency-Ms", text: "Milliseconds until the head of the answer was sent." },

@@ -1,0 +1,73 @@
+//! Which of a client's headers say who the client is, or are meant for another vendor? Where the
+//! gateway asks in its operator's name, a provider must not see them.
+
+use crate::dialect::Dialect;
+
+/// Ends of the names of headers that carry a credential, whoever invented them: a client's key for us
+/// may come in any.
+const CREDENTIAL_ENDS: [&str; 8] = [
+    "authorization",
+    "api-key",
+    "apikey",
+    "-token",
+    "-auth",
+    "-secret",
+    "-subscription-key",
+    "cookie",
+];
+
+/// These choose an account of the client's; with the operator's key they would be refused.
+const ACCOUNTS: [&str; 2] = ["openai-organization", "openai-project"];
+
+/// Beginnings of the names of headers that one vendor or gateway understands.
+const VENDORS: [(&str, Option<Dialect>); 13] = [
+    ("openai-", Some(Dialect::OpenAi)),
+    ("x-openai-", Some(Dialect::OpenAi)),
+    ("anthropic-", Some(Dialect::Anthropic)),
+    ("x-anthropic-", Some(Dialect::Anthropic)),
+    ("x-goog-", None),
+    ("x-amz-", None),
+    ("x-amzn-", None),
+    ("x-ms-", None),
+    ("x-azure-", None),
+    ("cf-aig-", None),
+    ("helicone-", None),
+    ("x-portkey-", None),
+    ("x-litellm-", None),
+];
+
+/// The client's address is personal data, no provider's API asks for it, and a provider is a stranger
+/// to the client: it goes no further than to us.
+const ADDRESSES: [&str; 2] = ["forwarded", "via"];
+const ADDRESS_STARTS: [&str; 2] = ["x-forwarded", "x-original-forwarded"];
+const ADDRESS_ENDS: [&str; 3] = ["-client-ip", "-connecting-ip", "-real-ip"];
+
+/// Whether a header of the client stays here. Others go on, an SDK's telemetry (`x-stainless-…`) among
+/// them: it tells about software, not about people.
+pub(super) fn is_private(name: &[u8], dialect: Dialect) -> bool {
+    let foreign = |&(start, owner): &(&str, Option<Dialect>)| {
+        owner != Some(dialect) && starts_with(name, start)
+    };
+    CREDENTIAL_ENDS.iter().any(|end| ends_with(name, end))
+        || ACCOUNTS.iter().any(|account| same(name, account))
+        || VENDORS.iter().any(foreign)
+        || ADDRESSES.iter().any(|address| same(name, address))
+        || ADDRESS_STARTS.iter().any(|start| starts_with(name, start))
+        || ADDRESS_ENDS.iter().any(|end| ends_with(name, end))
+}
+
+fn starts_with(name: &[u8], start: &str) -> bool {
+    name.get(..start.len()).is_some_and(|name| same(name, start))
+}
+
+fn ends_with(name: &[u8], end: &str) -> bool {
+    let at = name.len().checked_sub(end.len());
+    at.and_then(|at| name.get(at..)).is_some_and(|name| same(name, end))
+}
+
+/// Compares without regard to case, and as servers do that turn names into variables: `x_api_key` is
+/// `x-api-key` to them.
+fn same(name: &[u8], word: &str) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() == word.len() && name.iter().zip(word.bytes()).all(|(&byte, of)| plain(byte) == of)
+}

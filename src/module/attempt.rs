@@ -1,60 +1,83 @@
-//! What happens in one try at a provider? `ffi::upstream` calls, in this order: `begin` once nginx
-//! has chosen the balancer, `head` until the response is accepted, `ended` when the connection is
-//! given back, `finished` when nginx is done with the upstream.
+//! What happens in each try at a provider, and what follows it? `ffi::hooks` calls, in this order:
+//! `begin` once nginx has chosen the first balancer · `starts` before each connection · `head`
+//! until the response is accepted or taken for a failure · `ended` when the connection is given
+//! back · `switch` when another attempt follows · `finished` when nginx is done with the upstream.
+//!
+//! Every end of an attempt is judged once: by `head` when a response decides it, else by `ended`.
+
+mod judge;
+mod request;
+mod response;
 
 use std::cell::{Cell, RefCell};
 
-use llm_core::chunked::Dechunker;
-use llm_core::head::{HeadEdit, edit};
-use llm_core::route::Provider;
-use llm_core::stream::{Opening, Verdict};
+use llm_core::fallback::{
+    Chain, Decision, Event, Failure, Feedback, NextTarget, SkipReason, Suppressed, Told, Verdict,
+};
 
-use crate::ctx::{RequestCtx, Routed};
+use crate::ctx::RequestCtx;
+use crate::ffi::Request;
 use crate::ffi::upstream::{Limits, Upstream};
-use crate::ffi::{Level, Request};
 use crate::proxy;
 
-/// Prefix of the request headers that are ours.
-const OWN_PREFIX: &str = "x-llm-";
+pub use judge::{Pick, note_broken, pick};
+pub use response::{Held, head};
 
-/// nginx's own default of `proxy_connect_timeout` and its like: another value was written.
-const STOCK_TIMEOUT_MS: u64 = 60_000;
-
-/// The state of the current try.
+/// The state of a request's attempts.
 #[derive(Default)]
 pub struct Attempt {
     /// Milliseconds from the client's request to the first try.
     pub started_ms: Cell<Option<u64>>,
-    /// Milliseconds from the client's request to the end of the first try.
-    pub ended_ms: Cell<Option<u64>>,
+    /// Milliseconds that the first try took.
+    pub first_ms: Cell<Option<u64>>,
     /// The provider's response goes to the client.
     pub accepted: Cell<bool>,
     /// nginx's code, once it is done with the upstream.
     pub finished: Cell<Option<i64>>,
     /// How the last try failed.
     pub failure: Cell<Option<Failure>>,
-    replays: Cell<u32>,
-    opening: RefCell<Option<Held>>,
-    idle_ms: Cell<u64>,
-    hold: Cell<bool>,
+    /// Attempts made, this one included.
+    pub made: Cell<u32>,
+    /// Every attempt and its end, for header and log.
+    pub chain: RefCell<Chain>,
+    /// Why the request left its first target.
+    pub reason: Cell<Option<&'static str>>,
+    /// Why it did not go on.
+    pub suppressed: Cell<Option<Suppressed>>,
+    /// Whether the policy answers the last failure with another attempt.
+    pub policy_allowed: Cell<bool>,
+    /// The attempt goes to benched targets, because all are.
+    pub last_resort: Cell<bool>,
+    /// What the provider said of its limits.
+    pub feedback: Cell<Feedback>,
+    /// The keys of the current target that were not tried, best last.
+    pub other_keys: RefCell<Vec<usize>>,
+    /// The probe that this attempt is, for health.
+    pub lease: Cell<Option<u64>>,
+    /// When the current attempt began, in milliseconds of the request.
+    attempt_ms: Cell<u64>,
+    /// The status of the current try; 0 is none.
+    status: Cell<u16>,
+    retries_here: Cell<u32>,
+    replayed: Cell<bool>,
+    retry_after_ms: Cell<Option<u64>>,
+    decision: Cell<Option<Decision>>,
+    next: Cell<Option<Step>>,
+    held: RefCell<Option<Held>>,
+    limits: Cell<request::Waits>,
+    default_tls: Cell<bool>,
+    /// What the operator's `proxy_*` lines say, before our changes.
+    stock: Cell<Limits>,
+    /// The body that nginx sends is ours.
+    pub body_replaced: Cell<bool>,
 }
 
-/// The beginning of a stream that is kept until its first content.
-struct Held {
-    framing: Option<Dechunker>,
-    opening: Opening,
-    seen_bytes: usize,
-}
-
-/// How a try failed.
+/// Which part of the target changes for the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// No connection, or it broke before a response.
-    Unreachable,
-    /// A limit passed.
-    Timeout,
-    /// A response that is none.
-    BadResponse,
+enum Step {
+    Same,
+    Key,
+    Target,
 }
 
 /// What nginx saw when it gave the connection back.
@@ -81,13 +104,13 @@ pub struct End {
 pub enum Next {
     /// What it would do by itself.
     AsNginx,
-    /// Nothing: the request has failed.
+    /// Nothing: the request has ended.
     Stop,
     /// The same again, on a new connection.
     Again,
-    /// The same again, after so many milliseconds.
+    /// Another attempt, after so many milliseconds.
     Wait(u64),
-    /// The next target.
+    /// Another attempt.
     Advance,
 }
 
@@ -102,137 +125,134 @@ pub enum Head {
     Refuse,
 }
 
-/// Makes nginx's request one for the provider, whatever `proxy_*` lines say.
+impl Attempt {
+    /// Milliseconds that the first try took so far, or took.
+    pub fn first_duration_ms(&self, r: Request<'_>) -> Option<u64> {
+        let started_ms = self.started_ms.get()?;
+        Some(self.first_ms.get().unwrap_or_else(|| r.elapsed_ms().saturating_sub(started_ms)))
+    }
+
+    /// The status of the try that has just ended; asked once.
+    pub fn take_status(&self) -> u16 {
+        self.status.replace(0)
+    }
+
+    fn duration_ms(&self, r: Request<'_>) -> u64 {
+        r.elapsed_ms().saturating_sub(self.attempt_ms.get())
+    }
+}
+
+/// Whether failures are ours to decide upon, not `proxy_next_upstream`'s.
+pub fn owns_retries(r: Request<'_>) -> bool {
+    let conf = r.loc_conf();
+    conf.keyring.is_some() || conf.rules().is_some_and(|rules| rules.policy.enabled)
+}
+
+/// The first attempt: makes nginx's request one for the provider, whatever `proxy_*` lines say.
 pub fn begin(
     r: Request<'_>,
     ctx: &RequestCtx,
     upstream: &mut Upstream<'_>,
     block: &str,
 ) -> Option<()> {
-    let routed = ctx.routed()?;
-    let provider = routed.provider()?;
-    if provider.upstream != block {
-        // Another upstream's server must not get this provider's request, and later its key.
-        r.write_log(
-            Level::Error,
-            &format!(
-                "llm: proxy_pass goes to upstream \"{block}\", but the request belongs to \
-                 provider \"{}\": write \"proxy_pass http://$llm_provider_upstream\"",
-                provider.name
-            ),
-        );
-        return None;
-    }
-    ctx.attempt.started_ms.set(Some(r.elapsed_ms()));
-    ctx.attempt.accepted.set(false);
-    let host = proxy::host(r, provider);
-    if let Some(tls) = provider.ssl {
-        if tls && !upstream.can_tls() {
-            let text = format!(
-                "llm: no TLS for provider \"{}\": proxy_pass needs \"https\"",
-                provider.name
-            );
-            r.write_log(Level::Error, &text);
-            return None;
-        }
-        upstream.set_is_tls(tls);
-    }
-    if upstream.is_tls() {
-        let name = provider.ssl_name.as_deref().unwrap_or(host);
-        upstream.set_tls(name, provider.ssl_verify)?;
-    }
-    set_limits(r, ctx, upstream, provider);
-    let client_host = r.header("host").unwrap_or_default();
-    let bare_host = without_port(client_host);
-    let change = HeadEdit {
-        host,
-        wrong_hosts: &[block.as_bytes(), client_host, bare_host],
-        version: provider.version.as_deref(),
-        own_prefixes: &[OWN_PREFIX],
-        ..HeadEdit::new(host)
-    };
-    let head = upstream.request_head().and_then(|head| edit(head, &change))?;
-    upstream.set_request_head(&head)
-}
-
-/// Looks at a response whose head is complete; called again for each further piece.
-pub fn head(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> Head {
     let attempt = &ctx.attempt;
-    let is_stream = upstream.is_event_stream() && upstream.status() == 200;
-    if is_stream && attempt.hold.get() {
-        let Some(routed) = ctx.routed() else { return Head::Accept };
-        if hold(ctx, upstream, &routed) == Verdict::More
-            && upstream.grow(r.loc_conf().proxy.max_response_size_bytes())
-        {
-            return Head::Wait;
-        }
-        upstream.release_held();
-    }
-    attempt.opening.replace(None);
-    attempt.accepted.set(true);
-    upstream.set_read_timeout(attempt.idle_ms.get());
-    if is_stream || r.loc_conf().proxy.finishes_after_abort() {
-        upstream.stop_buffering();
-    }
-    Head::Accept
+    attempt.started_ms.set(Some(r.elapsed_ms()));
+    attempt.default_tls.set(upstream.is_tls());
+    attempt.made.set(1);
+    request::prepare(r, ctx, upstream, block)?;
+    begin_attempt(r, ctx);
+    Some(())
 }
 
-impl Attempt {
-    /// The status of the try that has just ended; asked once.
-    pub fn take_status(&self) -> u16 {
-        0
-    }
+/// A connection is asked for.
+pub fn starts(_: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) {
+    // A wait before this attempt has used the connect timeout for itself.
+    upstream.set_limits(ctx.attempt.limits.get().limits);
+}
 
-    /// Milliseconds that the first try took so far, or took.
-    pub fn duration_ms(&self, r: Request<'_>) -> Option<u64> {
-        let end = self.ended_ms.get().unwrap_or_else(|| r.elapsed_ms());
-        Some(end.saturating_sub(self.started_ms.get()?))
+/// Moves the request to its next attempt: another target, another key, or the same again.
+pub fn switch(mut r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> Option<()> {
+    let attempt = &ctx.attempt;
+    let routed = ctx.routed()?;
+    match attempt.next.take().unwrap_or(Step::Same) {
+        Step::Same => attempt.retries_here.set(attempt.retries_here.get() + 1),
+        Step::Key => {
+            let key = attempt.other_keys.borrow_mut().pop()?;
+            ctx.key.borrow_mut().key = Some(key);
+            attempt.retries_here.set(0);
+        }
+        Step::Target => {
+            let Pick::Target(index) = pick(r, ctx, &routed, routed.current.get() + 1) else {
+                return None;
+            };
+            routed.current.set(index);
+            attempt.retries_here.set(0);
+        }
     }
+    attempt.made.set(attempt.made.get() + 1);
+    let provider = routed.provider()?;
+    let block = r.main_conf().block(&provider.upstream)?;
+    upstream.set_is_tls(provider.ssl.unwrap_or(attempt.default_tls.get()));
+    upstream.reset_buffering();
+    // Also for the same target: its balancer has counted its servers as tried.
+    upstream.enter(&ctx.hooks, block)?;
+    let asked = ctx.asked()?;
+    proxy::install(&mut r, ctx, &asked, &routed).ok()?;
+    upstream.recreate()?;
+    request::prepare(r, ctx, upstream, &block.name)?;
+    begin_attempt(r, ctx);
+    Some(())
 }
 
 /// The connection is given back.
 pub fn ended(r: Request<'_>, ctx: &RequestCtx, end: End) -> Next {
     let attempt = &ctx.attempt;
-    if attempt.ended_ms.get().is_none() {
-        attempt.ended_ms.set(Some(r.elapsed_ms()));
+    let content_held = response::held_content(ctx);
+    attempt.held.replace(None);
+    if attempt.first_ms.get().is_none()
+        && let Some(started_ms) = attempt.started_ms.get()
+    {
+        attempt.first_ms.set(Some(r.elapsed_ms().saturating_sub(started_ms)));
     }
-    if !end.failed {
-        return Next::AsNginx;
+    if !end.failed || attempt.accepted.get() {
+        judge::settle_health(r, ctx);
+        return if owns_retries(r) { Next::Stop } else { Next::AsNginx };
     }
-    attempt.opening.replace(None);
-    let failure = if end.timed_out {
-        Failure::Timeout
-    } else if end.silent {
-        Failure::Unreachable
-    } else {
-        Failure::BadResponse
-    };
-    attempt.failure.set(Some(failure));
-    // An idle connection that the provider closed just as we used it: nobody has read the request.
-    let stale = end.reused && end.silent && end.sent && !end.timed_out && !end.head_seen;
-    if stale && attempt.replays.get() == 0 && !r.is_client_gone() {
-        attempt.replays.set(1);
+    if let Some(decision) = attempt.decision.take() {
+        return follow(r, ctx, decision.verdict);
+    }
+    // The next server of the same block costs no attempt: nothing was sent.
+    if end.servers_left && !end.sent && owns_retries(r) {
         return Next::Again;
     }
-    Next::AsNginx
-}
-
-/// Whether failures are ours to decide upon, not `proxy_next_upstream`'s.
-pub fn owns_retries(_: Request<'_>) -> bool {
-    false
-}
-
-/// A connection is asked for.
-pub fn starts(_: Request<'_>, _: &RequestCtx, _: &mut Upstream<'_>) {}
-
-/// Moves the request to the next target.
-pub fn switch(_: Request<'_>, _: &RequestCtx, _: &mut Upstream<'_>) -> Option<()> {
-    None
+    let failure = Failure::classify(&seen(ctx, end, content_held));
+    let reused = end.reused && end.silent && end.sent && !end.head_seen;
+    let decision = judge::decide_on(r, ctx, &failure, reused);
+    if !owns_retries(r) {
+        // Without fallback only a dead reused connection is ours; nginx walks the block's servers.
+        return match decision.verdict {
+            Verdict::ReplayFresh => follow(r, ctx, Verdict::ReplayFresh),
+            _ => {
+                attempt.failure.set(Some(failure));
+                Next::AsNginx
+            }
+        };
+    }
+    if decision.verdict != Verdict::ReplayFresh {
+        judge::note_failure(r, ctx, &failure, &decision);
+    }
+    follow(r, ctx, decision.verdict)
 }
 
 /// Every server of the provider's block is down.
-pub fn no_live_server(_: Request<'_>, _: &RequestCtx) -> Next {
-    Next::Stop
+pub fn no_live_server(r: Request<'_>, ctx: &RequestCtx) -> Next {
+    if !owns_retries(r) {
+        return Next::Stop;
+    }
+    let failure = Failure::classify(&Event::ConnectFailed);
+    let decision = judge::decide_on(r, ctx, &failure, false);
+    judge::note_failure(r, ctx, &failure, &decision);
+    follow(r, ctx, decision.verdict)
 }
 
 /// nginx is done with the upstream; what it still sends to the client follows.
@@ -240,60 +260,81 @@ pub fn finished(_: Request<'_>, ctx: &RequestCtx, rc: i64) {
     ctx.attempt.finished.set(Some(rc));
 }
 
-fn hold(ctx: &RequestCtx, upstream: &Upstream<'_>, routed: &Routed) -> Verdict {
-    let Some(provider) = routed.provider() else { return Verdict::Content };
-    let mut opening = ctx.attempt.opening.borrow_mut();
-    let held = opening.get_or_insert_with(|| Held {
-        framing: upstream.is_chunked().then(Dechunker::default),
-        opening: Opening::new(provider.dialect, ctx.endpoint.get()),
-        seen_bytes: 0,
-    });
-    let bytes = upstream.held();
-    let new = bytes.get(held.seen_bytes..).unwrap_or_default();
-    held.seen_bytes = bytes.len();
-    match &mut held.framing {
-        None => held.opening.feed(new),
-        Some(framing) => {
-            let mut verdict = held.opening.state().verdict();
-            framing.feed(new, |content| verdict = held.opening.feed(content));
-            if verdict == Verdict::More && framing.is_ended() { Verdict::Ended } else { verdict }
+/// Puts a verdict into nginx's terms.
+fn follow(r: Request<'_>, ctx: &RequestCtx, verdict: Verdict) -> Next {
+    let attempt = &ctx.attempt;
+    if r.is_client_gone() {
+        return Next::Stop;
+    }
+    match verdict {
+        Verdict::ReplayFresh => {
+            attempt.replayed.set(true);
+            Next::Again
         }
+        Verdict::RetrySame { after_ms } => {
+            attempt.next.set(Some(Step::Same));
+            Next::Wait(after_ms)
+        }
+        Verdict::NextKey => {
+            attempt.next.set(Some(Step::Key));
+            Next::Advance
+        }
+        Verdict::NextTarget => {
+            attempt.next.set(Some(Step::Target));
+            Next::Advance
+        }
+        Verdict::PassThrough | Verdict::GiveUp(_) => Next::Stop,
     }
 }
 
-/// The provider's line beats the general directive, that beats what the operator wrote for
-/// `proxy_pass`, and that beats our defaults.
-fn set_limits(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, provider: &Provider) {
-    let conf = &r.loc_conf().proxy;
-    let stock = upstream.limits();
-    let written = |ms: u64| (ms != STOCK_TIMEOUT_MS).then_some(ms);
-    let connect_ms = provider
-        .connect_timeout_ms
-        .or(conf.connect_timeout_ms())
-        .or(written(stock.connect_ms))
-        .unwrap_or(proxy::CONNECT_TIMEOUT_MS);
-    let response_ms = provider
-        .response_timeout_ms
-        .or(conf.response_timeout_ms())
-        .or(written(stock.response_ms))
-        .unwrap_or(proxy::RESPONSE_TIMEOUT_MS);
-    let idle_ms = provider
-        .idle_timeout_ms
-        .or(conf.idle_timeout_ms())
-        .or(written(stock.response_ms))
-        .unwrap_or(proxy::IDLE_TIMEOUT_MS);
-    let first_token_ms =
-        provider.first_token_timeout_ms.or(conf.first_token_timeout_ms()).unwrap_or(0);
-    let holds = first_token_ms > 0 && ctx.is_streaming();
-    ctx.attempt.hold.set(holds);
-    ctx.attempt.idle_ms.set(idle_ms);
-    let response_ms = if holds { response_ms.min(first_token_ms) } else { response_ms };
-    upstream.set_limits(Limits { connect_ms, send_ms: stock.send_ms, response_ms });
+/// What an end means that no response has decided.
+fn seen(ctx: &RequestCtx, end: End, content_held: bool) -> Event {
+    match (end.timed_out, end.head_seen, end.sent) {
+        (true, true, _) if ctx.attempt.status.get() >= 300 => {
+            Event::Status { status: ctx.attempt.status.get(), error: None }
+        }
+        (true, true, _) if content_held => Event::StreamStalled,
+        (true, true, _) => Event::FirstTokenTimedOut,
+        (true, false, false) => Event::TimedOut { connecting: true },
+        (true, false, true) => Event::TimedOut { connecting: false },
+        (false, true, _) if ctx.attempt.status.get() >= 300 => {
+            Event::Status { status: ctx.attempt.status.get(), error: None }
+        }
+        (false, true, _) => Event::StreamCut,
+        (false, false, false) => Event::ConnectFailed,
+        (false, false, true) if end.silent => Event::Closed,
+        (false, false, true) => Event::BadHead,
+    }
 }
 
-fn without_port(host: &[u8]) -> &[u8] {
-    match host.iter().rposition(|&byte| byte == b':') {
-        Some(colon) if !host.ends_with(b"]") => host.get(..colon).unwrap_or(host),
-        _ => host,
+fn begin_attempt(r: Request<'_>, ctx: &RequestCtx) {
+    let attempt = &ctx.attempt;
+    attempt.attempt_ms.set(r.elapsed_ms());
+    attempt.accepted.set(false);
+    attempt.replayed.set(false);
+    attempt.retry_after_ms.set(None);
+    judge::count_attempt(r, ctx);
+}
+
+/// Adds the current target to the chain.
+fn tell(r: Request<'_>, ctx: &RequestCtx, told: Told) {
+    let Some(routed) = ctx.routed() else { return };
+    let Some(provider) = routed.provider() else { return };
+    let duration_ms = ctx.attempt.duration_ms(r);
+    ctx.attempt.chain.borrow_mut().attempt(&provider.name, routed.model(), told, duration_ms);
+}
+
+/// Adds a target that is passed over to the chain.
+fn tell_skipped(ctx: &RequestCtx, name: &str, model: Option<&str>, reason: SkipReason) {
+    ctx.attempt.chain.borrow_mut().skipped(name, model, reason);
+}
+
+impl From<Pick> for NextTarget {
+    fn from(pick: Pick) -> Self {
+        match pick {
+            Pick::Target(_) => Self::Ready,
+            Pick::Skipped(reason, _) => Self::Skipped(reason),
+            Pick::None => Self::None,
+        }
     }
 }

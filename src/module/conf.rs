@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use llm_core::route::{Provider, Routes};
 use llm_core::surface::Directive;
 
+use crate::auth::{Keyring, Safe};
+use crate::fallback::{Rules, ZoneLine};
 use crate::ffi::hooks::Block;
+use crate::ffi::shm::Zone;
+use crate::ffi::value::Reading;
 use crate::ffi::variable::Get;
-use crate::{proxy, variables};
+use crate::{auth, fallback, proxy, variables};
 
 /// A directive and what sets its value.
 pub struct Command {
@@ -30,7 +35,24 @@ pub enum Set {
 }
 
 /// Every directive of the module.
-pub const COMMANDS: [Command; proxy::COMMANDS.len()] = proxy::COMMANDS;
+pub const COMMANDS: [&Command; COUNT] = all_commands();
+
+const COUNT: usize = proxy::COMMANDS.len() + auth::COMMANDS.len() + fallback::COMMANDS.len();
+
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, within bounds")]
+const fn all_commands() -> [&'static Command; COUNT] {
+    const ROOMS: [&[Command]; 3] = [&proxy::COMMANDS, &auth::COMMANDS, &fallback::COMMANDS];
+    let mut all = [&ROOMS[0][0]; COUNT];
+    let (mut room, mut index, mut at) = (0, 0, 0);
+    while room < ROOMS.len() {
+        while index < ROOMS[room].len() {
+            all[at] = &ROOMS[room][index];
+            (index, at) = (index + 1, at + 1);
+        }
+        (room, index) = (room + 1, 0);
+    }
+    all
+}
 
 /// Every variable of the module.
 pub const VARIABLES: &[(&str, Get)] = variables::VARIABLES;
@@ -40,6 +62,12 @@ pub const VARIABLES: &[(&str, Get)] = variables::VARIABLES;
 pub struct MainConf {
     /// Every `upstream {}` block.
     pub blocks: Vec<Block>,
+    /// `llm_fallback_zone`
+    pub zone: Option<ZoneLine>,
+    /// What all workers know of targets and keys, where anybody asks.
+    pub health: Option<Zone<llm_core::health::Record>>,
+    /// The keys whose files are watched.
+    pub safes: Vec<Arc<Safe>>,
     /// What was compiled for the locations, to be checked once all blocks are known.
     pub compiled: Vec<Rc<Compiled>>,
 }
@@ -74,6 +102,12 @@ impl MainConf {
         Ok(warnings)
     }
 
+    /// Whether any location asks for the state of targets or keys.
+    pub fn needs_health(&self) -> bool {
+        let fallback = self.compiled.iter().any(|compiled| compiled.rules.policy.enabled);
+        fallback || !self.safes.is_empty() || self.zone.is_some()
+    }
+
     /// The upstream block of that name.
     pub fn block(&self, name: &str) -> Option<&Block> {
         self.blocks.iter().find(|block| block.name == name)
@@ -92,6 +126,12 @@ struct TlsIdentity<'a> {
 pub struct LocConf {
     /// The proxy room's lines.
     pub proxy: proxy::Conf,
+    /// The auth room's lines.
+    pub auth: auth::Conf,
+    /// The fallback room's lines.
+    pub fallback: fallback::Conf,
+    /// The keys; none where `llm_auth` is off.
+    pub keyring: Option<Keyring>,
     /// What they mean; none where the gateway is off.
     pub compiled: Option<Rc<Compiled>>,
     /// Which `error_page` list holds here.
@@ -105,19 +145,33 @@ pub struct LocConf {
 pub struct Compiled {
     /// Providers and catalog.
     pub routes: Routes,
+    /// What follows a failure.
+    pub rules: Rules,
     /// When the configuration was read, in seconds since 1970.
     pub loaded_at: u64,
 }
 
 impl LocConf {
     /// Takes over what the enclosing level says and this one does not; then finds contradictions.
-    pub fn merge(&mut self, outer: &Self, is_location: bool) -> Result<(), String> {
+    pub fn merge(
+        &mut self,
+        outer: &Self,
+        is_location: bool,
+        reading: &Reading,
+    ) -> Result<(), String> {
         self.inherits_error_pages = self.error_pages == outer.error_pages;
         self.proxy.inherit(&outer.proxy);
+        self.auth.inherit(&outer.auth);
+        self.fallback.inherit(&outer.fallback);
         let used = self.proxy.is_on() || self.proxy.lists_models();
         if used && (is_location || self.proxy.has_routes()) {
             let routes = self.proxy.compile()?;
-            self.compiled = Some(Rc::new(Compiled { routes, loaded_at: crate::ffi::unix_time() }));
+            let rules = self.fallback.compile(&routes, reading)?;
+            if is_location && self.proxy.is_on() {
+                self.keyring = self.auth.compile(&routes, reading)?;
+            }
+            let loaded_at = crate::ffi::unix_time();
+            self.compiled = Some(Rc::new(Compiled { routes, rules, loaded_at }));
         }
         Ok(())
     }

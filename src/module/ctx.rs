@@ -1,7 +1,7 @@
 //! What is known of one request: one field per stage, filled in the order of the stages. Only
 //! cells, because nginx re-enters the module while it runs (a variable is read inside an attempt).
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use llm_core::dialect::{Dialect, Endpoint};
@@ -9,8 +9,12 @@ use llm_core::error::Rejection;
 use llm_core::request::Facts;
 use llm_core::route::{Outcome, Provider};
 
+use llm_core::fallback::{Overrides, Policy, Target};
+
 use crate::attempt::Attempt;
+use crate::auth::{KeyState, Owner};
 use crate::conf::Compiled;
+use crate::ffi::Request;
 use crate::ffi::buf::Output;
 use crate::ffi::hooks::Hooks;
 use crate::ffi::pool::PoolBytes;
@@ -46,9 +50,19 @@ pub struct RequestCtx {
     pub routed: RefCell<Option<Rc<Routed>>>,
     /// How the client's wish ended.
     pub outcome: Cell<Option<Outcome>>,
+    /// The path that the client asked for, before any provider's base.
+    pub path: Cell<PoolBytes>,
+    /// For whom the request is, once it was asked.
+    owner: OnceCell<Owner>,
+    /// The key of the current attempt.
+    pub key: RefCell<KeyState>,
+    /// Milliseconds of the request at which `llm_proxy_total_timeout` is over.
+    pub deadline_ms: Cell<Option<u64>>,
+    /// The client's tag.
+    pub tag: RefCell<Option<String>>,
     /// Why the request failed, as the client is told.
     pub rejection: RefCell<Option<Rejection>>,
-    /// The try at a provider.
+    /// The tries at providers.
     pub attempt: Attempt,
     /// What nginx's functions were before ours.
     pub hooks: Hooks,
@@ -107,22 +121,43 @@ pub struct Asked {
 
 /// Where the request goes.
 pub struct Routed {
-    /// The location's routes.
+    /// The location's routes and rules.
     pub compiled: Rc<Compiled>,
-    /// Index of the provider.
-    pub provider: usize,
-    /// The model that is sent.
-    pub model: Option<String>,
+    /// The first target and those that may follow it.
+    pub targets: Vec<Target>,
+    /// Index of the target of the current attempt.
+    pub current: Cell<usize>,
+    /// How failures are answered.
+    pub policy: Policy,
+    /// What the client wished.
+    pub overrides: Overrides,
     /// The provider that the client named.
     pub requested_provider: Option<String>,
-    /// Whether the answer's usage chunk is ours to strip.
+    /// A rule has replaced the provider before the first attempt.
+    pub replaced: bool,
+    /// The client has not asked for the usage that we ask for.
     pub strip_usage: bool,
 }
 
 impl Routed {
-    /// The provider.
+    /// The target of the current attempt.
+    pub fn target(&self) -> Option<&Target> {
+        self.targets.get(self.current.get())
+    }
+
+    /// Its provider.
     pub fn provider(&self) -> Option<&Provider> {
-        self.compiled.routes.provider(self.provider)
+        self.compiled.routes.provider(self.target()?.provider)
+    }
+
+    /// The model it is sent.
+    pub fn model(&self) -> Option<&str> {
+        self.target()?.model.as_deref()
+    }
+
+    /// The provider of the first target.
+    pub fn primary(&self) -> Option<&Provider> {
+        self.compiled.routes.provider(self.targets.first()?.provider)
     }
 }
 
@@ -138,6 +173,11 @@ impl RequestCtx {
             asked: RefCell::default(),
             routed: RefCell::default(),
             outcome: Cell::new(None),
+            path: Cell::new(PoolBytes::EMPTY),
+            owner: OnceCell::new(),
+            key: RefCell::default(),
+            deadline_ms: Cell::new(None),
+            tag: RefCell::default(),
             rejection: RefCell::default(),
             attempt: Attempt::default(),
             hooks: Hooks::default(),
@@ -175,16 +215,47 @@ impl RequestCtx {
         !self.passing.get() && !matches!(*self.answer.borrow(), Answer::Untouched)
     }
 
+    /// The client's request.
+    pub fn asked(&self) -> Option<Rc<Asked>> {
+        self.asked.borrow().clone()
+    }
+
+    /// Asks what the body says; none for a body that was not read.
+    pub fn facts<R>(&self, ask: impl FnOnce(&Facts<'static>) -> R) -> Option<R> {
+        self.asked()?.facts.as_ref().map(ask)
+    }
+
     /// Whether the client asked for a stream.
     pub fn is_streaming(&self) -> bool {
-        let asked = self.asked.borrow();
-        asked.as_ref().and_then(|asked| asked.facts.as_ref()).is_some_and(|facts| facts.stream)
+        self.facts(|facts| facts.stream).unwrap_or(false)
     }
 
     /// The model that the client named.
     pub fn requested_model(&self) -> Option<String> {
-        let asked = self.asked.borrow();
-        let facts = asked.as_ref()?.facts.as_ref()?;
-        Some(facts.model.as_ref()?.text.clone().into_owned())
+        self.facts(|facts| Some(facts.model.as_ref()?.text.clone().into_owned()))?
+    }
+
+    /// For whom the request is.
+    pub fn owner(&self, r: Request<'_>) -> &Owner {
+        self.owner.get_or_init(|| {
+            r.loc_conf().keyring.as_ref().map(|keyring| keyring.owner(r)).unwrap_or_default()
+        })
+    }
+
+    /// A number that differs from request to request.
+    pub fn random(&self) -> u64 {
+        let digits = self.event_id.get(..16).unwrap_or_default();
+        let seed = u64::from_str_radix(digits, 16).unwrap_or(0);
+        seed.rotate_left(self.attempt.made.get().wrapping_mul(13))
+    }
+
+    /// Milliseconds until the request's time is over.
+    pub fn remaining_ms(&self, r: Request<'_>) -> Option<u64> {
+        self.deadline_ms.get().map(|deadline_ms| deadline_ms.saturating_sub(r.elapsed_ms()))
+    }
+
+    /// Whether an answer of the operator's replaces a failure.
+    pub fn replaces_answer(&self, r: Request<'_>) -> bool {
+        r.loc_conf().rules().is_some_and(|rules| rules.static_answer.is_some())
     }
 }

@@ -3,8 +3,10 @@
 //! error pages as JSON in the caller's dialect.
 
 mod errors;
+mod headers;
 mod waiting;
 
+use llm_core::scrub::Scrubber;
 use llm_core::stream::{BodyEnd, EventStream, Options, Sink};
 use llm_core::tap::JsonTap;
 use llm_core::usage::Usage;
@@ -15,7 +17,7 @@ pub use waiting::{heartbeat, passed_on, total_timeout};
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::buf::Pieces;
-use crate::proxy::ResponseModel;
+use crate::proxy::{self, ResponseModel};
 
 /// The answer on its way.
 #[derive(Default)]
@@ -29,6 +31,8 @@ pub enum Answer {
     Events(Box<Events>),
     /// An answer of ours in the place of nginx's page.
     Replaced(Vec<u8>),
+    /// A provider's refusal, on its way without our secrets.
+    Refusal(Box<Scrubber>),
     /// A provider's body that is neither JSON nor a stream, or is encoded.
     Other,
 }
@@ -158,6 +162,13 @@ pub fn feed(
             out.pass(0..chunk.text.len());
             LastBuffer::Keep
         }
+        Answer::Refusal(scrubber) => {
+            scrubber.feed(chunk.text, out);
+            if chunk.ends {
+                scrubber.finish(out);
+            }
+            LastBuffer::Keep
+        }
         Answer::Json(tap) => {
             tap.feed(chunk.text, out);
             LastBuffer::Keep
@@ -213,6 +224,9 @@ fn feed_events(
         ctx.rejection.replace(Some(rejection));
     }
     events.broken = true;
+    if !r.is_client_gone() {
+        crate::attempt::note_broken(r, ctx);
+    }
     if chunk.ends { LastBuffer::Swallow } else { LastBuffer::Keep }
 }
 
@@ -223,8 +237,20 @@ fn ended_badly(ctx: &RequestCtx) -> bool {
 
 fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
     let Some(routed) = ctx.routed() else { return };
-    r.drop_headers(is_our_name);
-    add_headers(r, ctx, &routed);
+    let secrets = r.loc_conf().keyring.as_ref().map(|keyring| keyring.safe.secrets());
+    r.drop_headers(headers::is_our_name);
+    if let Some(secrets) = secrets.as_ref().filter(|secrets| !secrets.mask.is_empty()) {
+        r.cover_headers(|value| secrets.mask.cover(value));
+    }
+    headers::add(r, ctx, &routed);
+    if r.status() >= 400 {
+        if let Some(secrets) = secrets.filter(|secrets| !secrets.mask.is_empty()) {
+            r.need_in_memory();
+            r.set_content_length(None);
+            ctx.answer.replace(Answer::Refusal(Box::new(Scrubber::new(&secrets.mask))));
+        }
+        return;
+    }
     if r.status() != 200 {
         return;
     }
@@ -236,7 +262,7 @@ fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
     let Some(provider) = routed.provider() else { return };
     if llm_core::media::is_event_stream(r.content_type()) {
         let options = Options {
-            strip_usage: routed.strip_usage,
+            strip_usage: routed.strip_usage && proxy::injects_usage(*r, ctx, provider),
             model: renamed,
             ..Options::new(provider.dialect, ctx.endpoint.get())
         };
@@ -266,23 +292,5 @@ fn renamed_model(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Option<St
     if r.loc_conf().proxy.response_model() != ResponseModel::Requested {
         return None;
     }
-    ctx.requested_model().filter(|model| routed.model.as_ref() != Some(model))
-}
-
-fn add_headers(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
-    if r.loc_conf().proxy.discloses_provider()
-        && let Some(provider) = routed.provider()
-    {
-        r.add_header("X-LLM-Provider", &provider.name);
-        if let Some(model) = &routed.model {
-            r.add_header("X-LLM-Served-By", &format!("{}/{}", provider.name, model));
-        }
-    }
-    r.add_header("X-LLM-Latency-Ms", &r.elapsed_ms().to_string());
-    r.add_header("X-LLM-Event-Id", &ctx.event_id);
-}
-
-/// Names that only the gateway may use in an answer.
-fn is_our_name(name: &[u8]) -> bool {
-    name.starts_with(b"x-llm-") || name.starts_with(b"x-fallback-")
+    ctx.requested_model().filter(|model| routed.model() != Some(model.as_str()))
 }

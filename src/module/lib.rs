@@ -4,10 +4,13 @@
 //! answer) and the log phase, in this order. `ffi` is the fence around nginx's C interface.
 
 mod attempt;
+mod auth;
 mod conf;
 mod ctx;
+mod fallback;
 mod ffi;
 mod filter;
+mod health;
 mod identity;
 mod phases;
 mod proxy;

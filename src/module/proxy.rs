@@ -8,7 +8,7 @@ use llm_core::dialect::Dialect;
 use llm_core::error::Rejection;
 use llm_core::route::Provider;
 
-pub use intake::route;
+pub use intake::{injects_usage, install, route};
 pub use lines::{COMMANDS, ClientAbort, Conf, DialectMode, ResponseModel, Unparsed};
 
 use crate::ffi::Request;

@@ -1,5 +1,10 @@
 //! What does each `$llm_…` variable say? A variable whose stage did not run is *not found*.
 
+use llm_core::fallback::Feedback;
+use llm_core::route::Outcome;
+
+use crate::attempt::Attempt;
+use crate::auth;
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::variable::Get;
@@ -20,19 +25,24 @@ pub const VARIABLES: &[(&str, Get)] = &[
     }),
     ("llm_requested_provider", |r| {
         of_route(r, |routed| {
-            routed.requested_provider.clone().or_else(|| Some(routed.provider()?.name.clone()))
+            routed.requested_provider.clone().or_else(|| Some(routed.primary()?.name.clone()))
         })
     }),
     ("llm_requested_model", |r| r.ctx()?.requested_model()),
     ("llm_requested_dialect", |r| Some(r.ctx()?.dialect.get().name().to_owned())),
     ("llm_requested_dialect_source", |r| Some(r.ctx()?.dialect_source.get().name().to_owned())),
     ("llm_effective_provider", |r| of_route(r, |routed| Some(routed.provider()?.name.clone()))),
-    ("llm_effective_model", |r| of_route(r, |routed| routed.model.clone())),
+    ("llm_effective_model", |r| of_route(r, |routed| routed.model().map(str::to_owned))),
     ("llm_effective_dialect", |r| {
         of_route(r, |routed| Some(routed.provider()?.dialect.name().to_owned()))
     }),
-    ("llm_resolution_outcome", |r| Some(r.ctx()?.outcome.get()?.name().to_owned())),
-    ("llm_replacement_happened", |r| of_route(r, |_| Some("0".to_owned()))),
+    ("llm_resolution_outcome", |r| {
+        let ctx = r.ctx()?;
+        let moved = ctx.attempt.reason.get().is_some();
+        let outcome = if moved { Some(Outcome::FallbackAfterFailure) } else { ctx.outcome.get() };
+        Some(outcome?.name().to_owned())
+    }),
+    ("llm_replacement_happened", |r| of_route(r, |routed| Some(flag(routed.replaced)))),
     ("llm_translation_happened", |r| of_route(r, |_| Some("0".to_owned()))),
     ("llm_prompt_tokens", |r| number(r.ctx()?.usage()?.prompt_tokens())),
     ("llm_completion_tokens", |r| number(r.ctx()?.usage()?.completion_tokens())),
@@ -49,9 +59,87 @@ pub const VARIABLES: &[(&str, Get)] = &[
     }),
     ("llm_ttft_ms", |r| number(r.ctx()?.ttft_ms.get())),
     ("llm_overhead_ms", |r| number(r.ctx()?.attempt.started_ms.get())),
-    ("llm_first_attempt_ms", |r| number(r.ctx()?.attempt.duration_ms(r))),
+    ("llm_first_attempt_ms", |r| number(r.ctx()?.attempt.first_duration_ms(r))),
+    ("llm_reset_after_ms", |r| number(feedback(r)?.reset_after_ms)),
+    ("llm_ratelimit_remaining_tokens", |r| number(feedback(r)?.remaining_tokens)),
+    ("llm_ratelimit_remaining_requests", |r| number(feedback(r)?.remaining_requests)),
+    ("llm_auth_provider", |r| {
+        r.loc_conf().keyring.as_ref()?;
+        of_route(r, |routed| Some(routed.provider()?.name.clone()))
+    }),
+    ("llm_auth_credential", |r| auth::of_key(r, r.ctx()?, |key, _, _| Some(key.id.clone()))),
+    ("llm_auth_status", |r| Some(r.ctx()?.key.borrow().status()?.to_owned())),
+    ("llm_auth_key_source", |r| {
+        auth::of_key(r, r.ctx()?, |key, _, _| Some(key.source.name().to_owned()))
+    }),
+    ("llm_auth_key_fingerprint", |r| {
+        auth::of_key(r, r.ctx()?, |_, secrets, number| {
+            Some(secrets.store.fingerprint(number)?.to_owned())
+        })
+    }),
+    ("llm_auth_fail_reason", |r| Some(r.ctx()?.key.borrow().missing?.name().to_owned())),
+    ("llm_auth_client", |r| r.ctx()?.owner(r).tenant.clone()),
+    ("llm_auth_project", |r| r.ctx()?.owner(r).project.clone()),
+    ("llm_auth_org", |r| r.ctx()?.owner(r).org.clone()),
+    ("llm_fallback_attempted", |r| of_fallback(r, |a| Some(flag(a.reason.get().is_some())))),
+    ("llm_fallback_suppressed", |r| of_fallback(r, |a| Some(flag(a.suppressed.get().is_some())))),
+    ("llm_fallback_suppressed_reason", |r| {
+        of_fallback(r, |a| Some(a.suppressed.get()?.name().to_owned()))
+    }),
+    ("llm_fallback_reason", |r| {
+        of_fallback(r, |a| Some(a.reason.get().unwrap_or("none").to_owned()))
+    }),
+    ("llm_fallback_attempt_count", |r| of_fallback(r, |a| Some(a.made.get().to_string()))),
+    ("llm_fallback_policy_allowed", |r| of_fallback(r, |a| Some(flag(a.policy_allowed.get())))),
+    ("llm_fallback_policy_mismatch", |r| of_fallback(r, |_| Some(flag(false)))),
+    ("llm_fallback_primary_provider", |r| {
+        of_fallback(r, |_| of_route(r, |routed| Some(routed.primary()?.name.clone())))
+    }),
+    ("llm_fallback_effective_provider", |r| {
+        of_fallback(r, |a| {
+            a.accepted.get().then(|| of_route(r, |routed| Some(routed.provider()?.name.clone())))?
+        })
+    }),
+    ("llm_failure_class", |r| Some(r.ctx()?.attempt.failure.get()?.label().to_owned())),
+    ("llm_chain", |r| {
+        Some(r.ctx()?.attempt.chain.borrow().text().to_owned()).filter(|chain| !chain.is_empty())
+    }),
+    ("llm_served_by", |r| {
+        let accepted = r.ctx()?.attempt.accepted.get();
+        of_route(r, |routed| {
+            let provider = routed.provider().filter(|_| accepted)?;
+            Some(match routed.model() {
+                Some(model) => format!("{}/{model}", provider.name),
+                None => provider.name.clone(),
+            })
+        })
+    }),
+    ("llm_route_mode", |r| of_route(r, |routed| Some(route_mode(r, routed).to_owned()))),
+    ("llm_tag", |r| r.ctx()?.tag.borrow().clone()),
     ("llm_stream_state", |r| Some(r.ctx()?.stream_end(r)?.name().to_owned())),
 ];
+
+fn of_fallback(r: Request<'_>, get: impl Fn(&Attempt) -> Option<String>) -> Option<String> {
+    let ctx = r.ctx()?;
+    let enabled = ctx.routed()?.policy.enabled;
+    if enabled { get(&ctx.attempt) } else { None }
+}
+
+fn feedback(r: Request<'_>) -> Option<Feedback> {
+    Some(r.ctx()?.attempt.feedback.get())
+}
+
+fn route_mode(r: Request<'_>, routed: &Routed) -> &'static str {
+    let first = routed.targets.first().map(|target| target.provider);
+    let moved = routed.current.get() > 0;
+    match (r.is_cached(), moved, first == routed.target().map(|target| target.provider)) {
+        (true, ..) => "cached",
+        (_, true, true) => "model_fallback",
+        (_, true, false) => "provider_fallback",
+        _ if routed.replaced => "replaced",
+        _ => "direct",
+    }
+}
 
 fn of_route(r: Request<'_>, get: impl Fn(&Routed) -> Option<String>) -> Option<String> {
     get(&*r.ctx()?.routed()?)

@@ -12,6 +12,8 @@ use ngx::ffi::{
 
 use super::conf::{self, Stock};
 use super::exports::{self, NEXT_BODY_FILTER, NEXT_HEADER_FILTER};
+use super::shm::Zone;
+use super::value::Reading;
 use super::{Request, buf, code, fenced, hooks, pool, request, variable};
 use crate::conf::{COMMANDS, LocConf, MainConf, Set};
 use crate::{filter, phases, proxy};
@@ -36,10 +38,19 @@ pub(super) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_in
                 return code::ERROR;
             }
         }
+        if main.needs_health() {
+            let line = main.zone.take().unwrap_or_default();
+            main.health = Zone::add(cf, &line.name, line.bytes);
+            if main.health.is_none() {
+                return code::ERROR;
+            }
+        }
         // SAFETY: the core module's main configuration.
         let core = unsafe {
             &mut *(*main_confs.add(request::core_index())).cast::<ngx_http_core_main_conf_t>()
         };
+        // Our variables fill the default table, which nginx would warn about on every start.
+        core.variables_hash_max_size = core.variables_hash_max_size.max(4096);
         let precontent = ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE;
         let pushed = push_handler(core, precontent, Some(precontent_handler)).and_then(|()| {
             push_handler(core, ngx_http_phases_NGX_HTTP_LOG_PHASE, Some(log_handler))
@@ -97,7 +108,7 @@ pub(super) unsafe extern "C" fn merge_loc_conf(
         let (prev, conf) = unsafe { (&*prev.cast::<LocConf>(), &mut *conf.cast::<LocConf>()) };
         let stock = Stock::of(cf);
         conf.error_pages = stock.error_pages();
-        if let Err(text) = conf.merge(prev, stock.is_location()) {
+        if let Err(text) = conf.merge(prev, stock.is_location(), &Reading::new(cf)) {
             return conf::error(cf, &text);
         }
         let Some(compiled) = &conf.compiled else { return ptr::null_mut() };
@@ -105,6 +116,9 @@ pub(super) unsafe extern "C" fn merge_loc_conf(
         let main =
             unsafe { &mut *(*conf::main_confs(cf).add(exports::ctx_index())).cast::<MainConf>() };
         main.compiled.push(compiled.clone());
+        if let Some(keyring) = &conf.keyring {
+            main.safes.push(keyring.safe.clone());
+        }
         stock.set_max_body_size(conf.proxy.max_body_size_bytes());
         stock.ignore_accel_headers();
         stock.trust_system();

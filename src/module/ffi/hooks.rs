@@ -145,6 +145,7 @@ unsafe extern "C" fn get_peer(pc: *mut ngx_peer_connection_t, data: *mut c_void)
             hooks.tries.set(Some(peer.tries));
         }
         hooks.headers_done.set(false);
+        // The wait comes first, the attempt with the `get` behind it.
         if let Some(pause_ms) = hooks.wait_ms.take() {
             let timeout = upstream.connect_timeout();
             return hooks.parking.begin(r, peer, timeout, pause_ms).unwrap_or(code::ERROR);
@@ -216,7 +217,10 @@ unsafe extern "C" fn free_peer(
                 return;
             }
             Next::Again => {}
-            Next::Wait(pause_ms) => hooks.wait_ms.set(Some(pause_ms)),
+            Next::Wait(pause_ms) => {
+                hooks.wait_ms.set(Some(pause_ms));
+                hooks.advance.set(true);
+            }
             Next::Advance => hooks.advance.set(true),
         }
         // nginx adds a try of its own for a failed reused connection.

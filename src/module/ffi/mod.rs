@@ -16,15 +16,17 @@ mod park;
 pub mod pool;
 pub mod request;
 pub mod respond;
+pub mod shm;
 pub mod timer;
 pub mod upstream;
+pub mod value;
 pub mod variable;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ngx::ffi::{
-    NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_ERROR, NGX_LOG_ALERT, NGX_LOG_ERR, NGX_OK, ngx_cycle,
-    ngx_int_t, ngx_log_error_core, ngx_log_t, ngx_str_t, ngx_time,
+    NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_ERROR, NGX_LOG_ALERT, NGX_LOG_ERR, NGX_OK,
+    ngx_current_msec, ngx_cycle, ngx_int_t, ngx_log_error_core, ngx_log_t, ngx_str_t, ngx_time,
 };
 
 pub use request::Request;
@@ -109,6 +111,13 @@ unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
 /// An nginx string over memory that somebody else owns.
 fn borrowed(text: &[u8]) -> ngx_str_t {
     ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
+}
+
+/// Milliseconds of nginx's cached monotonic clock, the same for all workers.
+pub fn now_ms() -> u64 {
+    // SAFETY: nginx's own thread updates it; we read on that thread.
+    let now = unsafe { ngx_current_msec };
+    now as u64
 }
 
 /// Seconds since 1970, from nginx's cached clock.

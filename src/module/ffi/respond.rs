@@ -69,6 +69,18 @@ impl Request<'_> {
         });
     }
 
+    /// Puts what `cover` says in the place of a header's value.
+    pub fn cover_headers(&mut self, cover: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+        let pool = self.pool();
+        each_header(&self.raw().headers_out.headers, |header| {
+            // SAFETY: header lines live in request memory.
+            let covered = cover(unsafe { bytes(header.value) });
+            if let Some(value) = covered.and_then(|value| pool::copy(pool, &value)) {
+                header.value = borrowed(&value);
+            }
+        });
+    }
+
     /// Adds a response header; nothing is added when memory is out.
     pub fn add_header(&mut self, name: &'static str, value: &str) {
         let Some(value) = pool::copy(self.pool(), value.as_bytes()) else { return };

@@ -17,7 +17,7 @@ pub struct Upstream<'r> {
 }
 
 /// Time limits of one attempt, in milliseconds.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Limits {
     /// TCP and TLS.
     pub connect_ms: u64,
@@ -65,6 +65,11 @@ impl<'r> Upstream<'r> {
     /// Whether the response's body comes with chunked framing.
     pub fn is_chunked(&self) -> bool {
         self.raw().headers_in.chunked() != 0
+    }
+
+    /// The length that the response announces.
+    pub fn content_length(&self) -> Option<u64> {
+        u64::try_from(self.raw().headers_in.content_length_n).ok()
     }
 
     /// The bytes of the response's body that have arrived and are not passed on yet.

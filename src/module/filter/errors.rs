@@ -2,8 +2,7 @@
 
 use llm_core::error::Rejection;
 
-use super::Answer;
-use crate::attempt::Failure;
+use super::{Answer, headers};
 use crate::ctx::RequestCtx;
 use crate::ffi::Request;
 use crate::phases::new_ctx;
@@ -39,41 +38,61 @@ pub(super) fn head(r: &mut Request<'_>) {
             None => return,
         },
     };
+    let answer = if r.status() >= 500 { static_answer(*r) } else { None };
+    if let Some(body) = answer {
+        r.set_status(200);
+        r.add_header("X-LLM-Event-Id", &ctx.event_id);
+        return replace(r, ctx, body);
+    }
     let rejection = explain(*r, ctx);
     if rejection.status != r.status() {
         r.set_status(rejection.status);
     }
     add_headers(r, ctx, &rejection);
     let body = rejection.body(ctx.dialect.get(), &ctx.event_id);
+    replace(r, ctx, body);
+    ctx.rejection.replace(Some(rejection));
+}
+
+fn replace(r: &mut Request<'_>, ctx: &RequestCtx, body: Vec<u8>) {
     r.set_content_type(KIND);
     r.set_content_length(Some(body.len()));
     r.drop_validators();
     ctx.answer.replace(Answer::Replaced(body));
-    ctx.rejection.replace(Some(rejection));
+}
+
+/// `llm_fallback_static`: the operator's answer when everything has failed.
+fn static_answer(r: Request<'_>) -> Option<Vec<u8>> {
+    r.loc_conf().rules()?.static_answer.clone()
 }
 
 /// What a stream that broke off is called.
 pub(super) fn broken_stream(ctx: &RequestCtx) -> Rejection {
     const GATEWAY_TIMEOUT: i64 = 504;
-    match (ctx.attempt.failure.get(), ctx.attempt.finished.get()) {
-        (Some(Failure::Timeout), _) | (_, Some(GATEWAY_TIMEOUT)) => Rejection::provider_timeout(),
+    match ctx.attempt.finished.get() {
+        Some(GATEWAY_TIMEOUT) => Rejection::provider_timeout(),
         _ => Rejection::stream_incomplete(),
     }
 }
 
 /// What nginx's status means to the client.
 pub(super) fn explain(r: Request<'_>, ctx: &RequestCtx) -> Rejection {
-    match (r.status(), ctx.attempt.failure.get()) {
-        (413, _) => Rejection::request_too_large(r.loc_conf().proxy.max_body_size_bytes()),
-        (502, Some(Failure::BadResponse)) => Rejection::provider_bad_response(),
-        (502, _) => Rejection::provider_unreachable(),
-        (504, _) => Rejection::provider_timeout(),
-        (status, _) => Rejection::from_status(status),
+    if let Some(failure) = ctx.attempt.failure.get().filter(|_| r.status() >= 500) {
+        return failure.give_up.rejection();
+    }
+    match r.status() {
+        413 => Rejection::request_too_large(r.loc_conf().proxy.max_body_size_bytes()),
+        502 => Rejection::provider_unreachable(),
+        504 => Rejection::provider_timeout(),
+        status => Rejection::from_status(status),
     }
 }
 
 fn add_headers(r: &mut Request<'_>, ctx: &RequestCtx, rejection: &Rejection) {
-    r.add_header("X-LLM-Event-Id", &ctx.event_id);
+    match ctx.routed() {
+        Some(routed) => headers::add(r, ctx, &routed),
+        None => r.add_header("X-LLM-Event-Id", &ctx.event_id),
+    }
     if let Some(seconds) = rejection.retry_after_s {
         r.add_header("Retry-After", &seconds.to_string());
     }

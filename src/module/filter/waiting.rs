@@ -10,7 +10,7 @@ use llm_core::stream::{EventStream, Options};
 use super::{Answer, Events, errors};
 use crate::ctx::RequestCtx;
 use crate::ffi::{Request, buf, code};
-use crate::proxy::ClientAbort;
+use crate::proxy::{self, ClientAbort};
 
 const PING: &[u8] = b": ping\n\n";
 
@@ -64,7 +64,7 @@ pub(super) fn late_head(mut r: Request<'_>, ctx: &RequestCtx) {
             && let Some(provider) = routed.provider()
         {
             let options = Options {
-                strip_usage: routed.strip_usage,
+                strip_usage: routed.strip_usage && proxy::injects_usage(r, ctx, provider),
                 model: super::renamed_model(r, ctx, &routed),
                 ..Options::new(provider.dialect, ctx.endpoint.get())
             };

@@ -1,24 +1,28 @@
 //! From a body to a provider and the bytes for it.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 
+use llm_core::auth::Missing;
 use llm_core::dialect::path::rebase;
 use llm_core::dialect::{Dialect, Endpoint};
 use llm_core::error::Rejection;
+use llm_core::fallback::SkipReason;
 use llm_core::media::is_json;
 use llm_core::request::{Changes, Facts, FactsError, Field, Shape, estimate_tokens, plan, scan};
-use llm_core::route::{Ask, Provider};
+use llm_core::route::{Ask, Outcome, Provider};
 
 use super::{DialectMode, Unparsed};
+use crate::attempt::{Pick, pick};
 use crate::conf::Compiled;
 use crate::ctx::{Asked, DialectSource, RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::pool::PoolBytes;
-use crate::filter;
+use crate::{fallback, filter, health};
 
 /// Finds the provider of a request and makes the request one for it.
-pub fn route(r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
+pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
     let conf = &r.loc_conf().proxy;
     let compiled = r.loc_conf().compiled.clone().ok_or_else(Rejection::internal)?;
     let body = r.body().ok_or_else(Rejection::internal)?;
@@ -31,12 +35,13 @@ pub fn route(r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
     if let Some(facts) = &asked.facts {
         settle_dialect(r, ctx, facts)?;
     }
-    let routed = resolve(r, ctx, &asked, &compiled)?;
-    let provider = routed.provider().ok_or_else(Rejection::internal)?;
-    check_target(ctx, provider, &asked)?;
-    install(r, ctx, &asked, &routed, provider)?;
-    ctx.routed.replace(Some(Rc::new(routed)));
+    ctx.path.set(r.keep(r.path()).ok_or_else(Rejection::internal)?);
+    let routed = Rc::new(resolve(r, ctx, &asked, &compiled)?);
+    first_target(r, ctx, &asked, &routed)?;
+    install(&mut r, ctx, &asked, &routed)?;
+    ctx.routed.replace(Some(routed));
     if conf.total_timeout_ms() > 0 {
+        ctx.deadline_ms.set(Some(r.elapsed_ms() + conf.total_timeout_ms()));
         ctx.total.start(r, conf.total_timeout_ms(), filter::total_timeout);
     }
     if conf.heartbeat_ms() > 0 && ctx.is_streaming() {
@@ -119,55 +124,103 @@ fn resolve(
         provider_field: provider_field.as_deref(),
     };
     let resolution = compiled.routes.resolve(&ask)?;
-    ctx.outcome.set(Some(resolution.outcome));
-    let provider = compiled.routes.provider(resolution.provider);
-    let strip_usage = injects_usage(r, ctx, provider)
-        && facts.is_some_and(|facts| facts.stream && !facts.asked_for_usage());
+    let chosen = fallback::choose(
+        r,
+        &compiled.routes,
+        &compiled.rules,
+        model.as_deref(),
+        resolution.provider,
+        resolution.model.as_deref(),
+    )?;
+    let outcome = if chosen.replaced { Outcome::ReplacedByPolicy } else { resolution.outcome };
+    ctx.outcome.set(Some(outcome));
+    ctx.tag.replace(chosen.overrides.tag.clone());
     Ok(Routed {
         compiled: compiled.clone(),
-        provider: resolution.provider,
-        model: resolution.model.map(Cow::into_owned),
+        targets: chosen.targets,
+        current: Cell::new(0),
+        policy: chosen.policy,
+        overrides: chosen.overrides,
         requested_provider: resolution.requested_provider,
-        strip_usage,
+        replaced: chosen.replaced,
+        strip_usage: facts.is_some_and(|facts| facts.stream && !facts.asked_for_usage()),
     })
 }
 
-/// Whether the provider speaks what the client speaks, and can hold the request.
-fn check_target(ctx: &RequestCtx, provider: &Provider, asked: &Asked) -> Result<(), Rejection> {
+/// Finds the target of the first attempt; those that cannot be tried are passed over.
+fn first_target(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    asked: &Asked,
+    routed: &Routed,
+) -> Result<(), Rejection> {
+    match pick(r, ctx, routed, 0) {
+        Pick::Target(index) => {
+            routed.current.set(index);
+            return Ok(());
+        }
+        Pick::Skipped(SkipReason::Benched, recovers_ms) => {
+            return last_resort(r, ctx, routed, recovers_ms.unwrap_or(0));
+        }
+        Pick::Skipped(SkipReason::Key, _) => return Err(Missing::rejection()),
+        Pick::Skipped(..) | Pick::None => {}
+    }
+    let provider = routed.primary().ok_or_else(Rejection::internal)?;
     let client = ctx.dialect.get();
     if ctx.endpoint.get().needs_model() && provider.dialect != client {
         return Err(Rejection::translation_unavailable(&provider.name, provider.dialect, client));
     }
     let tokens = asked.facts.as_ref().map_or(0, |facts| estimate_tokens(facts.prompt_bytes));
-    match provider.max_input_tokens {
-        Some(most) if tokens > most => Err(Rejection::context_too_large(tokens, most)),
-        _ => Ok(()),
+    Err(Rejection::context_too_large(tokens, provider.max_input_tokens.unwrap_or(0)))
+}
+
+/// Every target is benched: one request at a time tries all the same, the others are told when to
+/// come back.
+fn last_resort(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    routed: &Routed,
+    recovers_ms: u64,
+) -> Result<(), Rejection> {
+    if health::take_last_resort(r, &routed.compiled.rules.params) {
+        ctx.attempt.last_resort.set(true);
+        ctx.attempt.chain.take();
+        if let Pick::Target(index) = pick(r, ctx, routed, 0) {
+            routed.current.set(index);
+            return Ok(());
+        }
     }
+    Err(Rejection::all_benched(recovers_ms.div_ceil(1000).max(1)))
 }
 
 /// Puts path and body for the provider in the place of the client's. Every byte that does not have
 /// to change stays where it is.
-fn install(
-    mut r: Request<'_>,
+pub fn install(
+    r: &mut Request<'_>,
     ctx: &RequestCtx,
     asked: &Asked,
     routed: &Routed,
-    provider: &Provider,
 ) -> Result<(), Rejection> {
-    if let Some(path) = rebase(r.path(), &provider.base) {
-        r.set_path(&path).ok_or_else(Rejection::internal)?;
+    let provider = routed.provider().ok_or_else(Rejection::internal)?;
+    let path = ctx.path.get();
+    match rebase(&path, &provider.base) {
+        Some(rebased) => r.set_path(&rebased).ok_or_else(Rejection::internal)?,
+        // An earlier attempt may have gone elsewhere.
+        None if r.path() != &*path => r.set_path(&path).ok_or_else(Rejection::internal)?,
+        None => {}
     }
     let Some(facts) = &asked.facts else { return Ok(()) };
     let changes = Changes {
-        model: routed.model.as_deref(),
-        inject_usage: injects_usage(r, ctx, Some(provider)),
+        model: routed.model(),
+        inject_usage: injects_usage(*r, ctx, provider),
         remove_provider: true,
         remove_dialect: true,
     };
     let edits = plan(facts, &changes);
-    if edits.is_empty() {
+    if edits.is_empty() && !ctx.attempt.body_replaced.get() {
         return Ok(());
     }
+    ctx.attempt.body_replaced.set(true);
     let mut slices = Vec::with_capacity(edits.len() * 2 + 1);
     let mut at = 0;
     for edit in &edits {
@@ -179,10 +232,11 @@ fn install(
     r.replace_body(&slices).ok_or_else(Rejection::internal)
 }
 
-fn injects_usage(r: Request<'_>, ctx: &RequestCtx, provider: Option<&Provider>) -> bool {
+/// Whether we ask this provider for the usage of a stream.
+pub fn injects_usage(r: Request<'_>, ctx: &RequestCtx, provider: &Provider) -> bool {
     r.loc_conf().proxy.injects_usage()
         && matches!(ctx.endpoint.get(), Endpoint::Chat | Endpoint::Completions)
-        && provider.is_some_and(|provider| provider.dialect == Dialect::OpenAi)
+        && provider.dialect == Dialect::OpenAi
 }
 
 /// The facts without borrowing from the body, which the context keeps beside them.

@@ -1,0 +1,296 @@
+//! Which target can be tried, what a failure leads to, and what health learns from it.
+
+use llm_core::fallback::{
+    Decision, Failure, FailureClass, Mode, NextTarget, Situation, SkipReason, Verdict, decide,
+};
+use llm_core::health::Admit;
+use llm_core::request::estimate_tokens;
+
+use super::{tell, tell_skipped};
+use crate::auth::Keyring;
+use crate::conf::Compiled;
+use crate::ctx::{RequestCtx, Routed};
+use crate::fallback::Rules;
+use crate::ffi::Request;
+use crate::health::{self, Outcome, Place};
+
+/// The next target that can be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// Its index.
+    Target(usize),
+    /// There are targets, but none can be tried: why the first cannot, and when the earliest
+    /// benched one can, in milliseconds from now.
+    Skipped(SkipReason, Option<u64>),
+    /// There is no further target.
+    None,
+}
+
+/// How a look at the targets ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Takes the target: notes those passed over, its keys and its probe.
+    Take,
+    /// Changes nothing.
+    Peek,
+}
+
+/// Takes the first target from `from` on that can be tried.
+pub fn pick(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize) -> Pick {
+    look(r, ctx, routed, from, Look::Take)
+}
+
+fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Look) -> Pick {
+    let mut first = None;
+    let mut earliest_ms: Option<u64> = None;
+    for (index, target) in routed.targets.iter().enumerate().skip(from) {
+        let reason = match check(r, ctx, routed, index, look) {
+            Ok(()) => return Pick::Target(index),
+            Err((reason, recovers_ms)) => {
+                earliest_ms = earliest_ms.into_iter().chain(recovers_ms).min();
+                reason
+            }
+        };
+        first = first.or(Some(reason));
+        if look == Look::Take
+            && let Some(provider) = routed.compiled.routes.provider(target.provider)
+        {
+            tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
+        }
+    }
+    first.map_or(Pick::None, |reason| Pick::Skipped(reason, earliest_ms))
+}
+
+type Unfit = (SkipReason, Option<u64>);
+
+fn check(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    routed: &Routed,
+    index: usize,
+    look: Look,
+) -> Result<(), Unfit> {
+    let unfit = |reason| Err((reason, None));
+    let Some(target) = routed.targets.get(index) else { return unfit(SkipReason::Context) };
+    let Some(provider) = routed.compiled.routes.provider(target.provider) else {
+        return unfit(SkipReason::Context);
+    };
+    if ctx.endpoint.get().needs_model() && provider.dialect != ctx.dialect.get() {
+        return unfit(SkipReason::Translation);
+    }
+    let tokens = ctx.facts(|facts| estimate_tokens(facts.prompt_bytes)).unwrap_or(0);
+    if provider.max_input_tokens.is_some_and(|most| tokens > most) {
+        return unfit(SkipReason::Context);
+    }
+    let keys = match &r.loc_conf().keyring {
+        None => Vec::new(),
+        Some(keyring) => match keyring.select(&ctx.owner(r), &provider.name, ctx.random()) {
+            Ok(keys) => keys,
+            Err(missing) => {
+                if look == Look::Take {
+                    let mut state = ctx.key.borrow_mut();
+                    (state.key, state.missing) = (None, Some(missing));
+                }
+                if keyring.fail_closed {
+                    return unfit(SkipReason::Key);
+                }
+                Vec::new()
+            }
+        },
+    };
+    let rules = &routed.compiled.rules;
+    admit_keys(r, ctx, rules, &provider.name, target.model.as_deref(), keys, look)
+}
+
+/// Puts the keys that may be used now before the others. Without one the target is benched; in
+/// `basic` mode, or as the last resort, it is tried all the same.
+fn admit_keys(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    rules: &Rules,
+    provider: &str,
+    model: Option<&str>,
+    keys: Vec<usize>,
+    look: Look,
+) -> Result<(), Unfit> {
+    let keyring = r.loc_conf().keyring.as_ref();
+    let watched = rules.mode != Mode::Basic || keyring.is_some();
+    let candidates: Vec<Option<usize>> =
+        if keys.is_empty() { vec![None] } else { keys.into_iter().map(Some).collect() };
+    let now_ms = crate::ffi::now_ms();
+    let place = |key: Option<usize>| place(keyring, provider, model, key);
+    let until = |key| if watched { health::benched_until_ms(r, place(key)) } else { None };
+    let (ready, benched): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|key| until(*key).is_none());
+    let insists = rules.mode == Mode::Basic || ctx.attempt.last_resort.get();
+    if ready.is_empty() && !insists {
+        let earliest = benched.iter().filter_map(|key| until(*key)).min();
+        return Err((SkipReason::Benched, earliest.map(|at| at.saturating_sub(now_ms))));
+    }
+    if look == Look::Peek {
+        return Ok(());
+    }
+    let mut order = ready.into_iter().chain(benched);
+    let Some(mut chosen) = order.next() else { return Ok(()) };
+    ctx.attempt.lease.set(None);
+    let mut others: Vec<_> = order.collect();
+    if watched && !insists {
+        // A key whose bench is over is tried by one request; the others take the next key.
+        loop {
+            match health::ask(r, place(chosen)) {
+                Admit::Ready => break,
+                Admit::Probe { lease } => {
+                    ctx.attempt.lease.set(Some(lease));
+                    break;
+                }
+                Admit::Benched { until_ms } if others.is_empty() => {
+                    return Err((SkipReason::Benched, Some(until_ms.saturating_sub(now_ms))));
+                }
+                Admit::Benched { .. } => chosen = others.remove(0),
+            }
+        }
+    }
+    if let Some(number) = chosen {
+        let mut state = ctx.key.borrow_mut();
+        (state.key, state.missing) = (Some(number), None);
+    } else {
+        ctx.key.borrow_mut().key = None;
+    }
+    others.reverse();
+    ctx.attempt.other_keys.replace(others.into_iter().flatten().collect());
+    Ok(())
+}
+
+fn place(
+    keyring: Option<&Keyring>,
+    provider: &str,
+    model: Option<&str>,
+    key: Option<usize>,
+) -> Place {
+    let id = key.and_then(|key| keyring?.safe.credentials.key(key)).map(|key| key.id.as_str());
+    Place::new(provider, model, id)
+}
+
+/// The place of the current target and key.
+fn current_place(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Option<Place> {
+    let provider = routed.provider()?;
+    let key = ctx.key.borrow().key;
+    Some(place(r.loc_conf().keyring.as_ref(), &provider.name, routed.model(), key))
+}
+
+/// What a failure leads to.
+pub(super) fn decide_on(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    failure: &Failure,
+    reused: bool,
+) -> Decision {
+    let attempt = &ctx.attempt;
+    let Some(routed) = ctx.routed() else { return nothing(failure) };
+    let rules = &routed.compiled.rules;
+    let next_target = match routed.policy.enabled {
+        true => look(r, ctx, &routed, routed.current.get() + 1, Look::Peek).into(),
+        false => NextTarget::None,
+    };
+    let retries_here = attempt.retries_here.get();
+    let may_retry = routed
+        .policy
+        .retry
+        .is_some_and(|retry| retries_here < retry.times && failure.is_transient());
+    let retry_budget_left = match (rules.retry_budget, current_place(r, ctx, &routed)) {
+        (Some(percent), Some(place)) if may_retry => health::take_retry(r, place, percent),
+        _ => true,
+    };
+    let situation = Situation {
+        failure,
+        streaming: ctx.is_streaming(),
+        client_saw_content: attempt.accepted.get(),
+        began_heartbeat: ctx.begun.get(),
+        attempts_made: attempt.made.get(),
+        retries_here,
+        other_key_left: !attempt.other_keys.borrow().is_empty(),
+        next_target,
+        retry_after_ms: attempt.retry_after_ms.get(),
+        remaining_ms: ctx.remaining_ms(r),
+        fresh_replay_possible: reused && !attempt.replayed.get(),
+        retry_budget_left,
+        disabled_by_request: routed.overrides.disables_fallback(),
+        random: ctx.random(),
+    };
+    decide(&routed.policy, &situation)
+}
+
+fn nothing(failure: &Failure) -> Decision {
+    Decision { verdict: Verdict::GiveUp(failure.give_up), suppressed: None, policy_allowed: false }
+}
+
+/// Notes a failed attempt: chain, reason, health.
+pub(super) fn note_failure(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    failure: &Failure,
+    decision: &Decision,
+) {
+    let attempt = &ctx.attempt;
+    attempt.failure.set(Some(*failure));
+    attempt.policy_allowed.set(decision.policy_allowed);
+    attempt.suppressed.set(decision.suppressed);
+    if decision.verdict == Verdict::NextTarget && attempt.reason.get().is_none() {
+        attempt.reason.set(Some(failure.label()));
+    }
+    tell(r, ctx, failure.told());
+    let outcome = match failure.main {
+        Some(class) => Outcome::Failed(class, attempt.retry_after_ms.get()),
+        None => Outcome::Answered,
+    };
+    learn(r, ctx, outcome, failure.is_of_the_key());
+}
+
+/// Notes an accepted attempt.
+pub(super) fn note_success(r: Request<'_>, ctx: &RequestCtx, first_token_ms: Option<u64>) {
+    learn(r, ctx, Outcome::Good(first_token_ms), true);
+}
+
+/// Notes a stream that broke after it was accepted.
+pub fn note_broken(r: Request<'_>, ctx: &RequestCtx) {
+    learn(r, ctx, Outcome::Failed(FailureClass::StreamError, None), false);
+}
+
+/// An attempt that ended without a judgement gives its probe back.
+pub(super) fn settle_health(r: Request<'_>, ctx: &RequestCtx) {
+    if ctx.attempt.lease.get().is_some() {
+        learn(r, ctx, Outcome::Nothing, false);
+    }
+}
+
+fn learn(r: Request<'_>, ctx: &RequestCtx, outcome: Outcome, of_the_key: bool) {
+    let Some(routed) = ctx.routed() else { return };
+    let Compiled { rules, .. } = &*routed.compiled;
+    let keyed = r.loc_conf().keyring.is_some() && of_the_key;
+    if rules.mode == Mode::Basic && !keyed {
+        return;
+    }
+    let Some(place) = current_place(r, ctx, &routed) else { return };
+    let lease = ctx.attempt.lease.take();
+    health::note(r, place, &rules.params, outcome, lease);
+    if rules.mode == Mode::Latency
+        && let Some(provider) = routed.provider()
+    {
+        // Equals are compared by target, whichever key was used.
+        let target = Place::new(&provider.name, routed.model(), None);
+        if target != place {
+            health::note(r, target, &rules.params, outcome, None);
+        }
+    }
+}
+
+/// Counts the attempt for the retry budget.
+pub(super) fn count_attempt(r: Request<'_>, ctx: &RequestCtx) {
+    let Some(routed) = ctx.routed() else { return };
+    if routed.compiled.rules.retry_budget.is_some()
+        && ctx.attempt.retries_here.get() == 0
+        && let Some(place) = current_place(r, ctx, &routed)
+    {
+        health::count(r, place);
+    }
+}

@@ -1,0 +1,232 @@
+//! Is a response good enough to be sent to the client? A refusal is held until its body tells the
+//! error code; a stream until its first content, or its end.
+
+use llm_core::chunked::Dechunker;
+use llm_core::fallback::{Event, Failure, Feedback, Told, Verdict, error_code};
+use llm_core::stream::{BodyEnd, Opening};
+
+use super::request::Holds;
+use super::{Head, judge, tell};
+use crate::ctx::{RequestCtx, Routed};
+use crate::ffi::Request;
+use crate::ffi::upstream::Upstream;
+
+/// How much of a refusal's body is read for its error code.
+const MAX_REFUSAL_BYTES: usize = 16 << 10;
+
+/// A response that is held back, as far as it was read.
+pub struct Held {
+    framing: Option<Dechunker>,
+    kind: Kind,
+    seen_bytes: usize,
+    content_bytes: u64,
+}
+
+enum Kind {
+    Stream(Box<Opening>),
+    Refusal(Vec<u8>),
+}
+
+/// What a held response is known to be.
+enum Known {
+    /// Not enough.
+    No,
+    /// Good.
+    Good,
+    /// This failure.
+    Bad(Event),
+}
+
+/// Looks at a response whose head is complete; called again for each further piece.
+pub fn head(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> Head {
+    let attempt = &ctx.attempt;
+    let Some(routed) = ctx.routed() else { return Head::Accept };
+    if attempt.status.get() == 0 {
+        first_look(ctx, upstream);
+    }
+    match judge(r, ctx, upstream, &routed) {
+        Known::No => {
+            if upstream.grow(r.loc_conf().proxy.max_response_size_bytes()) {
+                return Head::Wait;
+            }
+            accept(r, ctx, upstream)
+        }
+        Known::Good => accept(r, ctx, upstream),
+        Known::Bad(event) => refuse(r, ctx, upstream, &event),
+    }
+}
+
+fn first_look(ctx: &RequestCtx, upstream: &Upstream<'_>) {
+    let attempt = &ctx.attempt;
+    attempt.status.set(upstream.status());
+    let text = |name: &str| upstream.header(name).and_then(|value| std::str::from_utf8(value).ok());
+    attempt.feedback.set(Feedback::read(text, crate::ffi::unix_time() * 1000));
+}
+
+fn judge(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, routed: &Routed) -> Known {
+    let status = upstream.status();
+    if status >= 300 {
+        return judge_refusal(ctx, upstream, status);
+    }
+    let holds = ctx.attempt.limits.get().holds;
+    let is_stream = status == 200 && upstream.is_event_stream();
+    if ctx.begun.get() && !is_stream {
+        // The client has the head of a stream already.
+        return Known::Bad(Event::BadBody);
+    }
+    if !is_stream || holds == Holds::Nothing {
+        return Known::Good;
+    }
+    let known = judge_stream(ctx, upstream, routed, holds);
+    if matches!(known, Known::No) && held_content(ctx) {
+        // Content comes: from now on the pauses count, not the whole.
+        let rest = ctx.remaining_ms(r).unwrap_or(u64::MAX).max(1);
+        upstream.restart_read_timer(ctx.attempt.limits.get().idle_ms.min(rest));
+    }
+    if matches!(known, Known::Good) {
+        upstream.release_held();
+    }
+    known
+}
+
+/// Whether content of the answer is in what is held.
+pub(super) fn held_content(ctx: &RequestCtx) -> bool {
+    match ctx.attempt.held.borrow().as_ref().map(|held| &held.kind) {
+        Some(Kind::Stream(opening)) => opening.state().content,
+        _ => false,
+    }
+}
+
+/// A refusal is judged with its body, if that is small and comes with its length.
+fn judge_refusal(ctx: &RequestCtx, upstream: &Upstream<'_>, status: u16) -> Known {
+    let bad = |error| Known::Bad(Event::Status { status, error });
+    let length = upstream.content_length();
+    let framed = upstream.is_chunked() || length.is_some();
+    if !framed || length.is_some_and(|length| length > MAX_REFUSAL_BYTES as u64) {
+        return bad(None);
+    }
+    let mut held = ctx.attempt.held.borrow_mut();
+    let held = held.get_or_insert_with(|| Held::new(upstream, Kind::Refusal(Vec::new())));
+    held.read(upstream);
+    let Kind::Refusal(body) = &held.kind else { return bad(None) };
+    let whole = match &held.framing {
+        Some(framing) => framing.is_ended(),
+        None => length.is_some_and(|length| held.content_bytes >= length),
+    };
+    if whole || body.len() >= MAX_REFUSAL_BYTES { bad(error_code(body)) } else { Known::No }
+}
+
+fn judge_stream(ctx: &RequestCtx, upstream: &Upstream<'_>, routed: &Routed, holds: Holds) -> Known {
+    use llm_core::stream::Verdict as Opened;
+    let Some(provider) = routed.provider() else { return Known::Good };
+    let mut held = ctx.attempt.held.borrow_mut();
+    let held = held.get_or_insert_with(|| {
+        let opening = Opening::new(provider.dialect, ctx.endpoint.get());
+        Held::new(upstream, Kind::Stream(Box::new(opening)))
+    });
+    held.read(upstream);
+    let whole = held.is_whole(upstream);
+    let Kind::Stream(opening) = &mut held.kind else { return Known::Good };
+    if whole {
+        opening.finish();
+    }
+    let opened = opening.state().verdict();
+    match (opened, holds) {
+        (Opened::Error(error), _) => Known::Bad(Event::StreamError(error)),
+        (Opened::Ended, _) => Known::Bad(Event::Empty),
+        (Opened::More, _) if whole => Known::Bad(Event::StreamCut),
+        (Opened::More, _) => Known::No,
+        (Opened::Content, Holds::Complete) => {
+            let state = opening.state();
+            if let Some(error) = &state.error {
+                return Known::Bad(Event::StreamError(error.clone()));
+            }
+            match (state.marker, whole) {
+                (true, _) => Known::Good,
+                (false, true) if state.is_complete(BodyEnd::Clean) => Known::Good,
+                (false, true) => Known::Bad(Event::StreamCut),
+                (false, false) => Known::No,
+            }
+        }
+        (Opened::Content, _) => Known::Good,
+    }
+}
+
+impl Held {
+    fn new(upstream: &Upstream<'_>, kind: Kind) -> Self {
+        let framing = upstream.is_chunked().then(Dechunker::default);
+        Self { framing, kind, seen_bytes: 0, content_bytes: 0 }
+    }
+
+    /// Reads what has come since the last time.
+    fn read(&mut self, upstream: &Upstream<'_>) {
+        let bytes = upstream.held();
+        let new = bytes.get(self.seen_bytes..).unwrap_or_default();
+        self.seen_bytes = bytes.len();
+        let (kind, content_bytes) = (&mut self.kind, &mut self.content_bytes);
+        let mut take = |content: &[u8]| {
+            *content_bytes += content.len() as u64;
+            match kind {
+                Kind::Stream(opening) => drop(opening.feed(content)),
+                Kind::Refusal(body) => {
+                    let room = MAX_REFUSAL_BYTES.saturating_sub(body.len());
+                    body.extend_from_slice(content.get(..room).unwrap_or(content));
+                }
+            }
+        };
+        match &mut self.framing {
+            None => take(new),
+            Some(framing) => framing.feed(new, take),
+        }
+    }
+
+    fn is_whole(&self, upstream: &Upstream<'_>) -> bool {
+        match &self.framing {
+            Some(framing) => framing.is_ended(),
+            None => upstream.content_length().is_some_and(|length| self.content_bytes >= length),
+        }
+    }
+}
+
+fn refuse(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, event: &Event) -> Head {
+    let attempt = &ctx.attempt;
+    let failure = Failure::classify(event);
+    let text = |name: &str| upstream.header(name).and_then(|value| std::str::from_utf8(value).ok());
+    let after_ms = failure.retry_after_ms(text, crate::ffi::unix_time() * 1000);
+    attempt.retry_after_ms.set(after_ms);
+    let decision = judge::decide_on(r, ctx, &failure, false);
+    judge::note_failure(r, ctx, &failure, &decision);
+    let passes = match decision.verdict {
+        Verdict::PassThrough => !ctx.replaces_answer(r),
+        _ => false,
+    };
+    if passes || !super::owns_retries(r) {
+        return let_go(r, ctx, upstream);
+    }
+    attempt.decision.set(Some(decision));
+    attempt.held.replace(None);
+    Head::Refuse
+}
+
+fn accept(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> Head {
+    let is_stream = upstream.is_event_stream();
+    let first_token_ms = is_stream.then(|| ctx.attempt.duration_ms(r));
+    tell(r, ctx, Told::Status(upstream.status()));
+    ctx.attempt.suppressed.set(None);
+    judge::note_success(r, ctx, first_token_ms);
+    let_go(r, ctx, upstream)
+}
+
+/// The response goes to the client.
+fn let_go(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> Head {
+    let attempt = &ctx.attempt;
+    attempt.held.replace(None);
+    attempt.accepted.set(true);
+    upstream.set_read_timeout(attempt.limits.get().idle_ms);
+    if upstream.is_event_stream() || r.loc_conf().proxy.finishes_after_abort() {
+        upstream.stop_buffering();
+    } else {
+        upstream.release_held();
+    }
+    Head::Accept
+}

@@ -1,0 +1,308 @@
+//! Which credential goes to a provider in place of the client's? `attempt` asks for every target.
+//! Secrets come from the environment, from files, which are read again when they change, or from
+//! the configuration; no log, variable or header ever holds one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use llm_core::auth::{
+    CredentialLine, Credentials, Key, Missing, Policy, RESOLVED, Scopes, Secret, SecretSource,
+    SharedFallback, Store,
+};
+use llm_core::route::Routes;
+use llm_core::scrub::Mask;
+use llm_core::surface;
+
+use crate::conf::{Command, LocConf, Set};
+use crate::ctx::RequestCtx;
+use crate::ffi::Request;
+use crate::ffi::value::{ComplexValue, Reading};
+use crate::setting::{put, set_switch};
+
+/// Keys the fingerprints; it must not change, or quotas by fingerprint start afresh.
+const FINGERPRINT_SALT: &[u8] = b"ngx-llm credential fingerprint 1";
+
+/// What was written at one level; `None` is "not written here".
+#[derive(Default)]
+pub struct Conf {
+    on: Option<bool>,
+    credentials: Option<Vec<CredentialLine>>,
+    inherits_credentials: bool,
+    tenant: Option<String>,
+    project: Option<String>,
+    org: Option<String>,
+    provider: Option<String>,
+    fallback_shared: Option<bool>,
+    fail_closed: Option<bool>,
+}
+
+impl Conf {
+    /// Takes over what the enclosing level says and this one does not.
+    pub fn inherit(&mut self, outer: &Self) {
+        self.inherits_credentials = self.credentials.is_none() && outer.credentials.is_some();
+        self.on = self.on.or(outer.on);
+        self.credentials = self.credentials.take().or_else(|| outer.credentials.clone());
+        self.tenant = self.tenant.take().or_else(|| outer.tenant.clone());
+        self.project = self.project.take().or_else(|| outer.project.clone());
+        self.org = self.org.take().or_else(|| outer.org.clone());
+        self.provider = self.provider.take().or_else(|| outer.provider.clone());
+        self.fallback_shared = self.fallback_shared.or(outer.fallback_shared);
+        self.fail_closed = self.fail_closed.or(outer.fail_closed);
+    }
+
+    /// `llm_auth`
+    pub fn is_on(&self) -> bool {
+        self.on.unwrap_or(false)
+    }
+
+    /// The keys that the lines mean, read and checked.
+    pub fn compile(&self, routes: &Routes, reading: &Reading) -> Result<Option<Keyring>, String> {
+        if !self.is_on() {
+            return Ok(None);
+        }
+        let mut credentials = Credentials::default();
+        for line in self.credentials.iter().flatten() {
+            credentials.push(line.clone())?;
+        }
+        let fail_closed = self.fail_closed.unwrap_or(true);
+        let policy = Policy {
+            fail_closed,
+            has_tenant: self.tenant.is_some(),
+            has_project: self.project.is_some(),
+            has_org: self.org.is_some(),
+            provider: self.provider.as_deref(),
+            inherited: self.inherits_credentials,
+        };
+        let report = credentials.check(routes, &policy);
+        if let Some(error) = report.errors.into_iter().next() {
+            return Err(error);
+        }
+        report.warnings.iter().for_each(|text| reading.warn(text));
+        let value = |text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => reading
+                .compile(text)
+                .map(Some)
+                .ok_or_else(|| format!("invalid variable in \"{text}\" of an llm_auth directive")),
+        };
+        let paths = watched(&credentials, reading);
+        let keyring = Keyring {
+            tenant: value(&self.tenant)?,
+            project: value(&self.project)?,
+            org: value(&self.org)?,
+            shared: if self.fallback_shared.unwrap_or(false) {
+                SharedFallback::On
+            } else {
+                SharedFallback::Off
+            },
+            fail_closed,
+            safe: Arc::new(Safe { credentials, paths, secrets: ArcSwap::default() }),
+        };
+        let missing = keyring.safe.read();
+        match missing.first() {
+            Some(text) if fail_closed => Err(text.clone()),
+            _ => {
+                missing.iter().for_each(|text| reading.warn(text));
+                Ok(Some(keyring))
+            }
+        }
+    }
+}
+
+/// A location's keys.
+pub struct Keyring {
+    tenant: Option<ComplexValue>,
+    project: Option<ComplexValue>,
+    org: Option<ComplexValue>,
+    shared: SharedFallback,
+    /// Whether a target without a key is skipped.
+    pub fail_closed: bool,
+    /// The keys and their secrets, shared with the thread that watches files.
+    pub safe: Arc<Safe>,
+}
+
+/// Keys and their present secrets.
+pub struct Safe {
+    /// The keys by number.
+    pub credentials: Credentials,
+    paths: Vec<(String, PathBuf)>,
+    secrets: ArcSwap<Secrets>,
+}
+
+/// The secrets at one moment, and what hides them in answers.
+#[derive(Default)]
+pub struct Secrets {
+    /// By key number.
+    pub store: Store,
+    /// All of them.
+    pub mask: Mask,
+}
+
+impl Safe {
+    /// The present secrets.
+    pub fn secrets(&self) -> Arc<Secrets> {
+        self.secrets.load_full()
+    }
+
+    /// The files to watch.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.paths.iter().map(|(_, path)| path)
+    }
+
+    /// Reads all secrets again; what cannot be read keeps its present value. Returns what is
+    /// missing, in words without secrets.
+    pub fn read(&self) -> Vec<String> {
+        let (store, mut missing) =
+            self.credentials.resolve(FINGERPRINT_SALT, |source| self.read_one(source));
+        let store = store.or(&self.secrets.load().store);
+        let mask = Mask::new(store.secrets()).unwrap_or_else(|error| {
+            missing.push(error.to_string());
+            Mask::default()
+        });
+        self.secrets.store(Arc::new(Secrets { store, mask }));
+        missing
+    }
+
+    fn read_one(&self, source: &SecretSource) -> Result<Secret, String> {
+        match source {
+            SecretSource::Env(name) => {
+                let text = std::env::var(name)
+                    .map_err(|_| format!("environment variable \"{name}\" is not set"))?;
+                Secret::new(&text).map_err(|error| error.to_string())
+            }
+            SecretSource::File(name) => {
+                let path = self.paths.iter().find(|(known, _)| known == name);
+                let path = path.map_or(PathBuf::from(name), |(_, path)| path.clone());
+                let text = std::fs::read(&path)
+                    .map_err(|error| format!("cannot read \"{}\": {error}", path.display()))?;
+                Secret::from_bytes(&text).map_err(|error| error.to_string())
+            }
+            SecretSource::Literal(secret) => Ok(secret.clone()),
+        }
+    }
+}
+
+fn watched(credentials: &Credentials, reading: &Reading) -> Vec<(String, PathBuf)> {
+    let file = |key: &Key| match &key.source {
+        SecretSource::File(name) => Some((name.clone(), reading.path(name))),
+        _ => None,
+    };
+    credentials.keys().iter().filter_map(file).collect()
+}
+
+/// For whom a request is.
+#[derive(Default)]
+pub struct Owner {
+    /// `llm_auth_tenant`
+    pub tenant: Option<String>,
+    /// `llm_auth_project`
+    pub project: Option<String>,
+    /// `llm_auth_org`
+    pub org: Option<String>,
+}
+
+impl Keyring {
+    /// For whom the request is.
+    pub fn owner(&self, r: Request<'_>) -> Owner {
+        let text = |value: Option<ComplexValue>| value.and_then(|value| value.evaluate(r));
+        Owner { tenant: text(self.tenant), project: text(self.project), org: text(self.org) }
+    }
+
+    /// The keys to try at a provider, best first.
+    pub fn select(
+        &self,
+        owner: &Owner,
+        provider: &str,
+        random: u64,
+    ) -> Result<Vec<usize>, Missing> {
+        let scopes = Scopes {
+            tenant: owner.tenant.as_deref(),
+            project: owner.project.as_deref(),
+            org: owner.org.as_deref(),
+        };
+        let secrets = self.safe.secrets();
+        self.safe.credentials.select(provider, &scopes, self.shared, random, &secrets.store)
+    }
+}
+
+/// What `$llm_auth_…` say of the current attempt.
+#[derive(Default, Clone)]
+pub struct KeyState {
+    /// The key's number.
+    pub key: Option<usize>,
+    /// Why there is none.
+    pub missing: Option<Missing>,
+}
+
+impl KeyState {
+    /// `$llm_auth_status`
+    pub fn status(&self) -> Option<&'static str> {
+        match (self.key, self.missing) {
+            (Some(_), _) => Some(RESOLVED),
+            (None, Some(missing)) => Some(missing.status()),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Asks about the key of the current attempt.
+pub fn of_key(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    get: impl Fn(&Key, &Secrets, usize) -> Option<String>,
+) -> Option<String> {
+    let keyring = r.loc_conf().keyring.as_ref()?;
+    let number = ctx.key.borrow().key?;
+    let secrets = keyring.safe.secrets();
+    get(keyring.safe.credentials.key(number)?, &secrets, number)
+}
+
+macro_rules! command {
+    ($directive:ident, $set:expr) => {
+        Command {
+            directive: &surface::$directive,
+            set: Set::Location($set),
+            is_content_handler: false,
+        }
+    };
+}
+
+/// The room's directives.
+pub const COMMANDS: [Command; 11] = [
+    command!(LLM_AUTH, |args, conf| set_switch("llm_auth", &mut conf.auth.on, args)),
+    command!(LLM_AUTH_CREDENTIAL, |args, conf| add("llm_auth_credential", args, conf)),
+    command!(LLM_AUTH_TENANT_CREDENTIAL, |args, conf| {
+        add("llm_auth_tenant_credential", args, conf)
+    }),
+    command!(LLM_AUTH_PROJECT_CREDENTIAL, |args, conf| {
+        add("llm_auth_project_credential", args, conf)
+    }),
+    command!(LLM_AUTH_ORG_CREDENTIAL, |args, conf| add("llm_auth_org_credential", args, conf)),
+    command!(LLM_AUTH_TENANT, |args, conf| {
+        set_text("llm_auth_tenant", &mut conf.auth.tenant, args)
+    }),
+    command!(LLM_AUTH_PROJECT, |args, conf| {
+        set_text("llm_auth_project", &mut conf.auth.project, args)
+    }),
+    command!(LLM_AUTH_ORG, |args, conf| set_text("llm_auth_org", &mut conf.auth.org, args)),
+    command!(LLM_AUTH_PROVIDER, |args, conf| {
+        set_text("llm_auth_provider", &mut conf.auth.provider, args)
+    }),
+    command!(LLM_AUTH_TENANT_FALLBACK_SHARED, |args, conf| {
+        set_switch("llm_auth_tenant_fallback_shared", &mut conf.auth.fallback_shared, args)
+    }),
+    command!(LLM_AUTH_FAIL_CLOSED, |args, conf| {
+        set_switch("llm_auth_fail_closed", &mut conf.auth.fail_closed, args)
+    }),
+];
+
+fn add(directive: &str, args: &[&str], conf: &mut LocConf) -> Result<(), String> {
+    conf.auth.credentials.get_or_insert_default().push(CredentialLine::parse(directive, args)?);
+    Ok(())
+}
+
+fn set_text(name: &str, field: &mut Option<String>, args: &[&str]) -> Result<(), String> {
+    let text = args.first().map(|text| (*text).to_owned());
+    put(name, field, args, text, "text")
+}

@@ -1,0 +1,80 @@
+//! Text with variables (nginx's complex values), read once and evaluated for each request.
+
+use std::path::PathBuf;
+use std::ptr::NonNull;
+
+use ngx::ffi::{
+    NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_http_compile_complex_value,
+    ngx_http_compile_complex_value_t, ngx_http_complex_value, ngx_http_complex_value_t, ngx_int_t,
+    ngx_pcalloc, ngx_str_t,
+};
+
+use super::{Request, borrowed, bytes, conf, pool};
+
+/// A complex value; it lives as long as the configuration.
+#[derive(Clone, Copy)]
+pub struct ComplexValue(NonNull<ngx_http_complex_value_t>);
+
+impl ComplexValue {
+    /// The text for this request; `None` when it is empty or a variable fails.
+    pub fn evaluate(self, r: Request<'_>) -> Option<String> {
+        let mut text = ngx_str_t::default();
+        // SAFETY: the request is live and the value belongs to its configuration.
+        let rc = unsafe { ngx_http_complex_value(r.as_ptr(), self.0.as_ptr(), &raw mut text) };
+        if rc != NGX_OK as ngx_int_t {
+            return None;
+        }
+        // SAFETY: nginx has put the text into the request's pool.
+        let text = unsafe { bytes(text) };
+        (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
+    }
+}
+
+/// What merging a configuration needs of nginx.
+pub struct Reading(*mut ngx_conf_t);
+
+impl Reading {
+    pub(super) fn new(cf: *mut ngx_conf_t) -> Self {
+        Self(cf)
+    }
+
+    /// Compiles text with variables. nginx has logged why when it fails.
+    pub fn compile(&self, text: &str) -> Option<ComplexValue> {
+        // SAFETY: nginx reads the configuration into this pool.
+        let pool = unsafe { (*self.0).pool };
+        let text = pool::copy(pool, text.as_bytes())?;
+        let mut text = borrowed(&text);
+        // SAFETY: as above; zero bytes are a valid value.
+        let value = unsafe { ngx_pcalloc(pool, size_of::<ngx_http_complex_value_t>()) };
+        let value = NonNull::new(value.cast::<ngx_http_complex_value_t>())?;
+        // SAFETY: all zero is a valid set of options.
+        let mut options: ngx_http_compile_complex_value_t = unsafe { std::mem::zeroed() };
+        options.cf = self.0;
+        options.value = &raw mut text;
+        options.complex_value = value.as_ptr();
+        // SAFETY: every pointer in the options is valid during the call.
+        let rc = unsafe { ngx_http_compile_complex_value(&raw mut options) };
+        (rc == NGX_OK as ngx_int_t).then_some(ComplexValue(value))
+    }
+
+    /// The path of a file that the configuration names, relative to its own folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        // SAFETY: nginx reads the configuration into this pool.
+        let pool = unsafe { (*self.0).pool };
+        let Some(text) = pool::copy(pool, format!("{name}\0").as_bytes()) else {
+            return PathBuf::from(name);
+        };
+        let mut text = borrowed(&text);
+        text.len -= 1;
+        // SAFETY: the cycle is being configured; nginx replaces `text` by the full name.
+        unsafe { ngx_conf_full_name((*self.0).cycle, &raw mut text, 1) };
+        // SAFETY: pool memory that lives as long as the configuration.
+        let full = unsafe { bytes(text) };
+        PathBuf::from(String::from_utf8_lossy(full).into_owned())
+    }
+
+    /// Warns with file and line.
+    pub fn warn(&self, text: &str) {
+        conf::warn(self.0, text);
+    }
+}

@@ -1,0 +1,75 @@
+//! Which headers of ours has an answer?
+
+use crate::ctx::{RequestCtx, Routed};
+use crate::ffi::Request;
+
+/// Names that only the gateway may use in an answer.
+pub(super) fn is_our_name(name: &[u8]) -> bool {
+    name.starts_with(b"x-llm-") || name.starts_with(b"x-fallback-") || name == b"x-should-retry"
+}
+
+/// Those of every answer to a request that has a route: a provider's, and ours after a failure.
+pub(super) fn add(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
+    let answered = ctx.attempt.accepted.get() || r.is_cached();
+    if r.loc_conf().proxy.discloses_provider() {
+        name_providers(r, ctx, routed, answered);
+    }
+    r.add_header("X-LLM-Latency-Ms", &r.elapsed_ms().to_string());
+    r.add_header("X-LLM-Event-Id", &ctx.event_id);
+    let feedback = ctx.attempt.feedback.get();
+    for (name, value) in [
+        ("X-LLM-Reset-After-Ms", feedback.reset_after_ms),
+        ("X-LLM-Remaining-Tokens", feedback.remaining_tokens),
+        ("X-LLM-Remaining-Requests", feedback.remaining_requests),
+    ] {
+        if let Some(value) = value.filter(|_| answered) {
+            r.add_header(name, &value.to_string());
+        }
+    }
+    if routed.policy.enabled {
+        tell_fallback(r, ctx);
+    }
+    if r.status() >= 400 && crate::attempt::owns_retries(*r) && ctx.attempt.made.get() > 0 {
+        let is_final = ctx.attempt.failure.get().is_some_and(|failure| failure.main.is_some());
+        if is_final {
+            r.add_header("X-Should-Retry", "false");
+        }
+    }
+}
+
+fn name_providers(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed, answered: bool) {
+    if let Some(provider) = routed.provider().filter(|_| answered) {
+        r.add_header("X-LLM-Provider", &provider.name);
+        if let Some(model) = routed.model() {
+            r.add_header("X-LLM-Served-By", &format!("{}/{}", provider.name, model));
+        }
+    }
+    let chain = ctx.attempt.chain.borrow().text().to_owned();
+    if !chain.is_empty() {
+        r.add_header("X-LLM-Chain", &chain);
+    }
+    if !routed.policy.enabled {
+        return;
+    }
+    if let Some(primary) = routed.primary() {
+        r.add_header("X-Fallback-Primary", &primary.name);
+    }
+    if let Some(provider) = routed.provider().filter(|_| answered) {
+        r.add_header("X-Fallback-Effective", &provider.name);
+    }
+}
+
+fn tell_fallback(r: &mut Request<'_>, ctx: &RequestCtx) {
+    let attempt = &ctx.attempt;
+    let flag = |yes: bool| if yes { "1" } else { "0" };
+    let suppressed = attempt.suppressed.get();
+    r.add_header("X-Fallback-Attempted", flag(attempt.reason.get().is_some()));
+    r.add_header("X-Fallback-Suppressed", flag(suppressed.is_some()));
+    r.add_header("X-Fallback-Attempt-Count", &attempt.made.get().to_string());
+    r.add_header("X-Fallback-Reason", attempt.reason.get().unwrap_or("none"));
+    r.add_header("X-Fallback-Policy-Allowed", flag(attempt.policy_allowed.get()));
+    r.add_header("X-Fallback-Policy-Mismatch", "0");
+    if let Some(suppressed) = suppressed {
+        r.add_header("X-Fallback-Suppressed-Reason", suppressed.name());
+    }
+}

@@ -1,0 +1,118 @@
+//! What do all workers know of a target and key? The shared zone's records, each read and changed
+//! under the zone's lock; the rules are in `llm_core::health`.
+
+use std::cmp::Ordering;
+
+use llm_core::fallback::{FailureClass, Target};
+use llm_core::health::{
+    Admit, Params, Record, Table, admit, answered, better, count_attempt, failed, may_retry,
+    record_key, released, succeeded,
+};
+use llm_core::route::Routes;
+
+use crate::ffi::{Request, now_ms};
+
+/// A record's place, for one provider, model and key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u64);
+
+impl Place {
+    /// The place of a target with one of its keys.
+    pub fn new(provider: &str, model: Option<&str>, key_id: Option<&str>) -> Self {
+        Self(record_key(provider, model, key_id))
+    }
+}
+
+/// Milliseconds for which one attempt at a benched target keeps others away, when all are benched.
+const LAST_RESORT_MS: u64 = 1000;
+
+/// How an attempt ended, for the record.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    /// Well; with the time to its first content, where that is known.
+    Good(Option<u64>),
+    /// The provider is alive, the request is at fault.
+    Answered,
+    /// Badly; with what the provider asked for.
+    Failed(FailureClass, Option<u64>),
+    /// Nothing was learned.
+    Nothing,
+}
+
+/// Whether an attempt may be made now; a probe is taken, not only offered.
+pub fn ask(r: Request<'_>, place: Place) -> Admit {
+    with(r, |table, now| table.find_mut(place.0).map(|record| admit(record, now)))
+        .flatten()
+        .unwrap_or(Admit::Ready)
+}
+
+/// Until when the place is benched, without taking its probe.
+pub fn benched_until_ms(r: Request<'_>, place: Place) -> Option<u64> {
+    with(r, |table, now| table.find(place.0).and_then(|record| record.benched_until_ms(now)))
+        .flatten()
+}
+
+/// Notes how an attempt ended; `lease` is that of a probe.
+pub fn note(r: Request<'_>, place: Place, params: &Params, outcome: Outcome, lease: Option<u64>) {
+    with(r, |table, now| {
+        let Some(record) = table.claim(place.0, now) else { return };
+        match outcome {
+            Outcome::Good(first_token_ms) => succeeded(record, now, first_token_ms, params),
+            Outcome::Answered => answered(record, now, params),
+            Outcome::Failed(class, after_ms) => failed(record, now, params, after_ms, class),
+            Outcome::Nothing => {
+                if let Some(lease) = lease {
+                    released(record, lease);
+                }
+            }
+        }
+    });
+}
+
+/// Counts an attempt that is no retry, for the retry budget.
+pub fn count(r: Request<'_>, place: Place) {
+    with(r, |table, now| {
+        if let Some(record) = table.claim(place.0, now) {
+            count_attempt(record, now);
+        }
+    });
+}
+
+/// Whether the retry budget has room; it is taken then.
+pub fn take_retry(r: Request<'_>, place: Place, percent: u32) -> bool {
+    with(r, |table, now| {
+        table.claim(place.0, now).is_none_or(|record| may_retry(record, now, percent))
+    })
+    .unwrap_or(true)
+}
+
+/// Whether this request may try a benched target because all are benched: one at a time, over all
+/// workers.
+pub fn take_last_resort(r: Request<'_>, params: &Params) -> bool {
+    let place = Place::new("last_resort", None, None);
+    with(r, |table, now| {
+        let Some(record) = table.claim(place.0, now) else { return true };
+        if matches!(admit(record, now), Admit::Benched { .. }) {
+            return false;
+        }
+        failed(record, now, params, Some(LAST_RESORT_MS), FailureClass::RateLimited);
+        true
+    })
+    .unwrap_or(true)
+}
+
+/// Which of two equal targets answers sooner.
+pub fn compare(r: Request<'_>, routes: &Routes, a: &Target, b: &Target, now: u64) -> Ordering {
+    let place = |target: &Target| {
+        let name = routes.provider(target.provider).map_or("", |provider| &provider.name);
+        Place::new(name, target.model.as_deref(), None)
+    };
+    with(r, |table, _| better(table.find(place(a).0), table.find(place(b).0), now))
+        .unwrap_or(Ordering::Equal)
+}
+
+fn with<R>(r: Request<'_>, work: impl FnOnce(&mut Table<'_>, u64) -> R) -> Option<R> {
+    let zone = r.main_conf().health?;
+    let now = now_ms();
+    zone.locked(|records: &mut [Record]| work(&mut Table::new(records), now))
+}

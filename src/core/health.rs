@@ -9,5 +9,7 @@ mod table;
 
 pub use budget::{count_attempt, count_retry, may_retry};
 pub use params::Params;
-pub use record::{Admit, Record, admit, answered, better, failed, released, score, succeeded};
+pub use record::{
+    Admit, Record, admit, answered, better, failed, last_resort, released, score, succeeded,
+};
 pub use table::{Table, record_key};

@@ -44,6 +44,8 @@ pub enum Stop {
     InContainer,
     /// At the end of the bytes, in a string.
     InString,
+    /// At a backslash outside of a string: this is no JSON.
+    Broken,
 }
 
 /// Walks over containers of which `depth` are open, beginning outside of a string.
@@ -57,6 +59,9 @@ pub fn containers_end(bytes: &[u8], depth: &mut u64, escape: &mut bool) -> Stop 
         let block = Block::read(rest);
         if let Some(end) = block.close(depth) {
             return Stop::Behind(at + end);
+        }
+        if block.is_broken {
+            return Stop::Broken;
         }
         at += block.length;
         if block.ends_in_string {
@@ -76,6 +81,7 @@ struct Block {
     closing: u64,
     ends_in_string: bool,
     ends_in_escape: bool,
+    is_broken: bool,
 }
 
 impl Block {
@@ -93,25 +99,26 @@ impl Block {
 
     fn of(bytes: &[u8; Self::BYTES], length: usize) -> Self {
         let mut ends_in_escape = false;
-        let mut quotes = mask(bytes, |byte| byte == b'"');
-        if quotes != 0 {
-            // A backslash outside of a string is not JSON, so that its effect does not matter.
-            let escaped = escaped(mask(bytes, |byte| byte == b'\\'), &mut ends_in_escape);
-            ends_in_escape |= escaped.checked_shr(length as u32).unwrap_or(0) & 1 == 1;
-            quotes &= !escaped;
-        }
+        let backslashes = mask(bytes, |byte| byte == b'\\');
+        let escaped = escaped(backslashes, &mut ends_in_escape);
+        ends_in_escape |= escaped.checked_shr(length as u32).unwrap_or(0) & 1 == 1;
         // Each bit becomes the parity of the quotes up to it: whether its byte is in a string.
-        let mut inside = quotes;
+        let mut inside = mask(bytes, |byte| byte == b'"') & !escaped;
         for distance in [1, 2, 4, 8, 16, 32] {
             inside ^= inside << distance;
         }
+        // What stands behind a stray backslash cannot be told: only what is before it counts, so
+        // that it does not matter where blocks begin.
+        let stray = backslashes & !inside;
+        let outside = !inside & (stray & stray.wrapping_neg()).wrapping_sub(1);
         // Brackets and braces of one direction differ in one bit.
         Self {
             length,
-            opening: mask(bytes, |byte| byte | 0x20 == b'{') & !inside,
-            closing: mask(bytes, |byte| byte | 0x20 == b'}') & !inside,
+            opening: mask(bytes, |byte| byte | 0x20 == b'{') & outside,
+            closing: mask(bytes, |byte| byte | 0x20 == b'}') & outside,
             ends_in_string: inside >> 63 == 1,
             ends_in_escape,
+            is_broken: stray != 0,
         }
     }
 
@@ -164,9 +171,9 @@ fn escaped(backslashes: u64, carry: &mut bool) -> u64 {
     (EVEN ^ (even_runs << 1)) & behind
 }
 
-/// Steps over blocks without quotes, brackets and braces, such as the numbers of an embedding.
+/// Steps over blocks without anything of interest, such as the numbers of an embedding.
 fn plain_run(bytes: &[u8], mut at: usize) -> usize {
-    let is = |byte: u8| byte == b'"' || byte | 0x20 == b'{' || byte | 0x20 == b'}';
+    let is = |byte: u8| byte == b'"' || byte == b'\\' || byte | 0x20 == b'{' || byte | 0x20 == b'}';
     while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
         if block.iter().fold(false, |hit, byte| hit | is(*byte)) {
             break;

@@ -300,6 +300,7 @@ impl JsonTap {
             }
             Stop::InContainer => Place::Below,
             Stop::InString => Place::BelowInString,
+            Stop::Broken => Place::Broken,
         };
         bytes.len()
     }

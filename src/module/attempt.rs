@@ -66,6 +66,8 @@ pub struct Attempt {
     held: RefCell<Option<Held>>,
     limits: Cell<request::Waits>,
     default_tls: Cell<bool>,
+    /// `proxy_next_upstream_tries`, where it is written.
+    bound_attempts: Cell<Option<u32>>,
     /// What the operator's `proxy_*` lines say, before our changes.
     stock: Cell<Limits>,
     /// The body that nginx sends is ours.
@@ -135,6 +137,14 @@ impl Attempt {
     /// The status of the try that has just ended; asked once.
     pub fn take_status(&self) -> u16 {
         self.status.replace(0)
+    }
+
+    /// What the operator's `proxy_next_upstream_*` lines allow; 0 is no bound.
+    pub fn bound(&self, r: Request<'_>, tries: u32, timeout_ms: u64) {
+        self.bound_attempts.set(Some(tries).filter(|tries| *tries > 0));
+        if let Some(ctx) = r.ctx().filter(|_| timeout_ms > 0 && owns_retries(r)) {
+            ctx.retry_until_ms.set(Some(r.elapsed_ms() + timeout_ms));
+        }
     }
 
     fn duration_ms(&self, r: Request<'_>) -> u64 {

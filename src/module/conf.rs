@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use llm_core::fallback::ProbeLine;
 use llm_core::route::{Provider, Routes};
 use llm_core::surface::Directive;
 
@@ -13,6 +15,8 @@ use crate::ffi::hooks::Block;
 use crate::ffi::shm::Zone;
 use crate::ffi::value::Reading;
 use crate::ffi::variable::Get;
+use crate::writer::Probe;
+use crate::writer::probe::{ProbeTarget, ProbeTls};
 use crate::{auth, fallback, proxy, variables};
 
 /// A directive and what sets its value.
@@ -68,6 +72,10 @@ pub struct MainConf {
     pub health: Option<Zone<llm_core::health::Record>>,
     /// The keys whose files are watched.
     pub safes: Vec<Arc<Safe>>,
+    /// `llm_fallback_probe` lines, with the location's routes and keys.
+    pub probe_lines: Vec<(ProbeLine, Rc<Compiled>, Option<Arc<Safe>>)>,
+    /// What they mean, once all blocks are known.
+    pub probes: Vec<Probe>,
     /// What was compiled for the locations, to be checked once all blocks are known.
     pub compiled: Vec<Rc<Compiled>>,
 }
@@ -100,6 +108,42 @@ impl MainConf {
             }
         }
         Ok(warnings)
+    }
+
+    /// Makes probes of the lines, each provider once.
+    pub fn prepare_probes(&mut self) -> Result<(), String> {
+        for (line, compiled, safe) in std::mem::take(&mut self.probe_lines) {
+            let index = compiled.routes.provider_index(&line.provider);
+            let Some(provider) = index.and_then(|index| compiled.routes.provider(index)) else {
+                return Err(format!(
+                    "\"llm_fallback_probe\" names provider \"{}\", add llm_proxy_route {} <upstream>",
+                    line.provider, line.provider
+                ));
+            };
+            let known = |probe: &Probe| probe.target.provider == provider.name;
+            let Some(block) = self.block(&provider.upstream) else { continue };
+            let Some(address) = block.address.filter(|_| !self.probes.iter().any(known)) else {
+                continue;
+            };
+            let host = provider.host.clone().unwrap_or_else(|| block.host.clone());
+            // Without `ssl=` a probe cannot know the scheme in proxy_pass; the port tells.
+            let tls = provider.ssl.unwrap_or(address.port() == 443).then(|| ProbeTls {
+                server_name: provider.ssl_name.clone().unwrap_or_else(|| host.clone()),
+                verify: provider.ssl_verify,
+            });
+            let target = ProbeTarget {
+                provider: provider.name.clone(),
+                address,
+                tls,
+                host,
+                dialect: provider.dialect,
+                uri: line.uri,
+                timeout: Duration::from_millis(line.timeout_ms),
+            };
+            let interval = Duration::from_millis(line.interval_ms);
+            self.probes.push(Probe { target, interval, safe });
+        }
+        Ok(())
     }
 
     /// Whether any location asks for the state of targets or keys.

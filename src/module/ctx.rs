@@ -58,6 +58,8 @@ pub struct RequestCtx {
     pub key: RefCell<KeyState>,
     /// Milliseconds of the request at which `llm_proxy_total_timeout` is over.
     pub deadline_ms: Cell<Option<u64>>,
+    /// Milliseconds of the request behind which no further attempt begins.
+    pub retry_until_ms: Cell<Option<u64>>,
     /// The client's tag.
     pub tag: RefCell<Option<String>>,
     /// Why the request failed, as the client is told.
@@ -177,6 +179,7 @@ impl RequestCtx {
             owner: OnceCell::new(),
             key: RefCell::default(),
             deadline_ms: Cell::new(None),
+            retry_until_ms: Cell::new(None),
             tag: RefCell::default(),
             rejection: RefCell::default(),
             attempt: Attempt::default(),

@@ -3,7 +3,7 @@
 
 use llm_core::error::Rejection;
 use llm_core::fallback::{
-    Allowed, Asked, ClassSet, Edge, Graph, Hold, Mode, Overrides, Policy, Replace, RetryLine,
+    Allowed, Asked, ClassSet, Edge, Graph, Hold, Mode, Overrides, Policy, ProbeLine, Replace, RetryLine,
     Target, TranslationFallback, header_prefix, max_attempts, retry_budget, sort_equals,
 };
 use llm_core::health::Params;
@@ -40,6 +40,7 @@ pub struct Conf {
     request_headers: Option<Allowed>,
     header_prefix: Option<String>,
     translation: Option<TranslationFallback>,
+    probes: Option<Vec<ProbeLine>>,
     static_answer: Option<String>,
 }
 
@@ -99,7 +100,13 @@ impl Conf {
         take(&mut self.request_headers, &outer.request_headers);
         take(&mut self.header_prefix, &outer.header_prefix);
         take(&mut self.translation, &outer.translation);
+        take(&mut self.probes, &outer.probes);
         take(&mut self.static_answer, &outer.static_answer);
+    }
+
+    /// `llm_fallback_probe` lines.
+    pub fn probes(&self) -> &[ProbeLine] {
+        self.probes.as_deref().unwrap_or_default()
     }
 
     /// The rules that the lines mean, checked against the routes.
@@ -193,7 +200,7 @@ macro_rules! command {
 }
 
 /// The room's directives.
-pub const COMMANDS: [Command; 16] = [
+pub const COMMANDS: [Command; 17] = [
     command!(LLM_FALLBACK, |args, conf| set_switch("llm_fallback", &mut conf.fallback.on, args)),
     command!(LLM_FALLBACK_MODE, |args, conf| {
         once("llm_fallback_mode", &mut conf.fallback.mode, Mode::parse(first(args)))
@@ -233,6 +240,10 @@ pub const COMMANDS: [Command; 16] = [
     },
     command!(LLM_FALLBACK_COOLDOWN, |args, conf| {
         once("llm_fallback_cooldown", &mut conf.fallback.cooldown, Params::parse(args))
+    }),
+    command!(LLM_FALLBACK_PROBE, |args, conf| {
+        conf.fallback.probes.get_or_insert_default().push(ProbeLine::parse(args)?);
+        Ok(())
     }),
     command!(LLM_FALLBACK_REQUEST_HEADERS, |args, conf| {
         let field = &mut conf.fallback.request_headers;

@@ -10,6 +10,7 @@ use llm_core::health::{
 };
 use llm_core::route::Routes;
 
+use crate::ffi::shm::Zone;
 use crate::ffi::{Request, now_ms};
 
 /// A record's place, for one provider, model and key.
@@ -20,6 +21,11 @@ impl Place {
     /// The place of a target with one of its keys.
     pub fn new(provider: &str, model: Option<&str>, key_id: Option<&str>) -> Self {
         Self(record_key(provider, model, key_id))
+    }
+
+    /// The place of a provider as a whole, which its probe writes.
+    pub fn of_provider(provider: &str) -> Self {
+        Self(record_key(provider, None, None))
     }
 }
 
@@ -56,17 +62,29 @@ pub fn benched_until_ms(r: Request<'_>, place: Place) -> Option<u64> {
 pub fn note(r: Request<'_>, place: Place, params: &Params, outcome: Outcome, lease: Option<u64>) {
     with(r, |table, now| {
         let Some(record) = table.claim(place.0, now) else { return };
-        match outcome {
-            Outcome::Good(first_token_ms) => succeeded(record, now, first_token_ms, params),
-            Outcome::Answered => answered(record, now, params),
-            Outcome::Failed(class, after_ms) => failed(record, now, params, after_ms, class),
-            Outcome::Nothing => {
-                if let Some(lease) = lease {
-                    released(record, lease);
-                }
-            }
+        if let (Outcome::Nothing, Some(lease)) = (outcome, lease) {
+            released(record, lease);
+        }
+        learn(record, now, params, outcome);
+    });
+}
+
+/// The same from a thread, which may lock the zone but has no request.
+pub fn note_in(zone: Zone<Record>, place: Place, params: &Params, outcome: Outcome, now: u64) {
+    zone.locked(|records| {
+        if let Some(record) = Table::new(records).claim(place.0, now) {
+            learn(record, now, params, outcome);
         }
     });
+}
+
+fn learn(record: &mut Record, now: u64, params: &Params, outcome: Outcome) {
+    match outcome {
+        Outcome::Good(first_token_ms) => succeeded(record, now, first_token_ms, params),
+        Outcome::Answered => answered(record, now, params),
+        Outcome::Failed(class, after_ms) => failed(record, now, params, after_ms, class),
+        Outcome::Nothing => {}
+    }
 }
 
 /// Counts an attempt that is no retry, for the retry budget.

@@ -16,3 +16,4 @@ mod phases;
 mod proxy;
 mod setting;
 mod variables;
+mod writer;

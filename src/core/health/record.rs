@@ -293,6 +293,14 @@ fn mixed(known: u64, weight_permille: u64, sample: u64) -> u64 {
     (known * weight_permille + sample * (1000 - weight_permille)) / 1000
 }
 
+/// Which of two benched targets is tried where all are: rather one that did not say itself for how long
+/// to leave it alone, then the one that is benched for the shorter time, then the better one.
+#[must_use]
+pub fn last_resort(a: &Record, b: &Record, now_ms: u64) -> Ordering {
+    let rank = |one: &Record| (one.is_asked, one.until_ms, score(one, now_ms));
+    rank(a).cmp(&rank(b))
+}
+
 /// Half the value for each half-life, evenly in between.
 fn faded(value: u64, age_ms: u64) -> u64 {
     let halved = u32::try_from(age_ms / HALF_LIFE_MS)

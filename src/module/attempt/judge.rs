@@ -99,6 +99,14 @@ fn check(
         },
     };
     let rules = &routed.compiled.rules;
+    if rules.mode != Mode::Basic
+        && !ctx.attempt.last_resort.get()
+        && let Some(until_ms) = health::benched_until_ms(r, Place::of_provider(&provider.name))
+    {
+        // Its probe has failed.
+        let recovers_ms = until_ms.saturating_sub(crate::ffi::now_ms());
+        return Err((SkipReason::Benched, Some(recovers_ms)));
+    }
     admit_keys(r, ctx, rules, &provider.name, target.model.as_deref(), keys, look)
 }
 
@@ -211,13 +219,23 @@ pub(super) fn decide_on(
         other_key_left: !attempt.other_keys.borrow().is_empty(),
         next_target,
         retry_after_ms: attempt.retry_after_ms.get(),
-        remaining_ms: ctx.remaining_ms(r),
+        remaining_ms: remaining_ms(r, ctx),
         fresh_replay_possible: reused && !attempt.replayed.get(),
         retry_budget_left,
         disabled_by_request: routed.overrides.disables_fallback(),
         random: ctx.random(),
     };
-    decide(&routed.policy, &situation)
+    let mut policy = routed.policy.clone();
+    if let Some(most) = attempt.bound_attempts.get() {
+        policy.max_attempts = policy.max_attempts.min(most);
+    }
+    decide(&policy, &situation)
+}
+
+/// Milliseconds left for further attempts.
+fn remaining_ms(r: Request<'_>, ctx: &RequestCtx) -> Option<u64> {
+    let until = ctx.retry_until_ms.get().map(|until| until.saturating_sub(r.elapsed_ms()));
+    ctx.remaining_ms(r).into_iter().chain(until).min()
 }
 
 fn nothing(failure: &Failure) -> Decision {

@@ -167,6 +167,27 @@ impl Stock {
         unsafe { (*self.proxy).ignore_client_abort = 1 };
     }
 
+    /// What stands in `proxy_next_upstream*` against as many attempts.
+    pub(super) fn contradictions(&self, max_attempts: u32) -> Vec<String> {
+        // SAFETY: the proxy module has made and merged it.
+        let (mask, tries) = unsafe { ((*self.proxy).next_upstream, (*self.proxy).next_upstream_tries) };
+        let mut texts = Vec::new();
+        if mask & NGX_HTTP_UPSTREAM_FT_OFF as ngx_uint_t != 0 {
+            texts.push(
+                "\"proxy_next_upstream off\" has no effect where \"llm_fallback\" is on: use \
+                 \"llm_fallback_on\""
+                    .to_owned(),
+            );
+        }
+        if tries != 0 && tries < max_attempts as usize {
+            texts.push(format!(
+                "\"proxy_next_upstream_tries {tries}\" allows fewer attempts than \
+                 \"llm_fallback_max_attempts {max_attempts}\""
+            ));
+        }
+        texts
+    }
+
     /// Trusts the system's certificate authorities where the operator named none.
     pub(super) fn trust_system(&self) {
         // SAFETY: as above; null when proxy_pass cannot speak TLS here.

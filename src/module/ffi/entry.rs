@@ -5,7 +5,7 @@ use std::ptr;
 
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_array_push, ngx_chain_t, ngx_command_t, ngx_conf_t,
-    ngx_cycle_t, ngx_http_core_main_conf_t, ngx_http_handler_pt, ngx_http_phases,
+    ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_handler_pt, ngx_http_module, ngx_http_phases,
     ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
     ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
 };
@@ -16,7 +16,7 @@ use super::shm::Zone;
 use super::value::Reading;
 use super::{Request, buf, code, fenced, hooks, pool, request, variable};
 use crate::conf::{COMMANDS, LocConf, MainConf, Set};
-use crate::{filter, phases, proxy};
+use crate::{filter, phases, proxy, writer};
 
 pub(super) unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     fenced("preconfiguration", code::ERROR, || match variable::register(cf) {
@@ -37,6 +37,10 @@ pub(super) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_in
                 conf::error(cf, &text);
                 return code::ERROR;
             }
+        }
+        if let Err(text) = main.prepare_probes() {
+            conf::error(cf, &text);
+            return code::ERROR;
         }
         if main.needs_health() {
             let line = main.zone.take().unwrap_or_default();
@@ -116,8 +120,15 @@ pub(super) unsafe extern "C" fn merge_loc_conf(
         let main =
             unsafe { &mut *(*conf::main_confs(cf).add(exports::ctx_index())).cast::<MainConf>() };
         main.compiled.push(compiled.clone());
-        if let Some(keyring) = &conf.keyring {
-            main.safes.push(keyring.safe.clone());
+        let safe = conf.keyring.as_ref().map(|keyring| keyring.safe.clone());
+        main.safes.extend(safe.clone());
+        for line in conf.fallback.probes() {
+            main.probe_lines.push((line.clone(), compiled.clone(), safe.clone()));
+        }
+        let policy = &compiled.rules.policy;
+        if policy.enabled && stock.is_location() {
+            let texts = stock.contradictions(policy.max_attempts);
+            texts.iter().for_each(|text| conf::warn(cf, text));
         }
         stock.set_max_body_size(conf.proxy.max_body_size_bytes());
         stock.ignore_accel_headers();
@@ -156,11 +167,28 @@ pub(super) unsafe extern "C" fn set_directive(
     })
 }
 
-pub(super) unsafe extern "C" fn init_process(_: *mut ngx_cycle_t) -> ngx_int_t {
+pub(super) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     fenced("init_process", code::OK, || {
         super::quiet_panics();
+        if let Some(main) = main_conf(cycle) {
+            writer::start(main);
+        }
         code::OK
     })
+}
+
+pub(super) unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
+    fenced("exit_process", (), writer::stop);
+}
+
+/// Our main configuration; none where the configuration has no http block.
+fn main_conf<'a>(cycle: *mut ngx_cycle_t) -> Option<&'a MainConf> {
+    // SAFETY: the cycle is the running one; its http module has an index.
+    let http = unsafe { *(*cycle).conf_ctx.add(ngx_http_module.index) };
+    // SAFETY: null, or what the http block has made.
+    let http = unsafe { http.cast::<ngx_http_conf_ctx_t>().as_ref() }?;
+    // SAFETY: `create_main_conf` made ours; it lives as long as the cycle.
+    unsafe { (*http.main_conf.add(exports::ctx_index())).cast::<MainConf>().as_ref() }
 }
 
 unsafe extern "C" fn precontent_handler(r: *mut ngx_http_request_t) -> ngx_int_t {

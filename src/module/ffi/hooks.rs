@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::net::SocketAddr;
 use std::ptr;
 
 use ngx::ffi::{
@@ -39,6 +40,8 @@ pub struct Block {
     pub name: String,
     /// The name in its first `server` line, without a port.
     pub host: String,
+    /// That server's first address; none for a socket file.
+    pub address: Option<SocketAddr>,
 }
 
 /// Puts our `peer.init` around that of every upstream block. Runs in postconfiguration, after
@@ -58,19 +61,23 @@ pub(super) fn wrap_blocks(main_conf: *mut *mut c_void) -> Vec<Block> {
         block.peer.init = Some(peer_init);
         // SAFETY: configuration text lives as long as the configuration.
         let name = String::from_utf8_lossy(unsafe { bytes(block.host) }).into_owned();
-        wrapped.push(Block { raw, init, name, host: first_server(block).unwrap_or_default() });
+        let (host, address) = first_server(block).unwrap_or_default();
+        wrapped.push(Block { raw, init, name, host, address });
     }
     wrapped
 }
 
-fn first_server(block: &ngx_http_upstream_srv_conf_t) -> Option<String> {
+fn first_server(block: &ngx_http_upstream_srv_conf_t) -> Option<(String, Option<SocketAddr>)> {
     // SAFETY: null for a block that proxy_pass made of a host name, else its servers.
     let servers = unsafe { block.servers.as_ref() }?;
     // SAFETY: nginx keeps ngx_http_upstream_server_t in this array.
     let first = unsafe { servers.as_slice::<ngx_http_upstream_server_t>() }.first()?;
     // SAFETY: configuration text lives as long as the configuration.
     let name = String::from_utf8_lossy(unsafe { bytes(first.name) }).into_owned();
-    Some(llm_core::head::host_of_server(&name).to_owned())
+    // SAFETY: null, or the server's addresses, whose names nginx keeps as text.
+    let address = unsafe { first.addrs.as_ref() }.map(|address| unsafe { bytes(address.name) });
+    let address = address.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    Some((llm_core::head::host_of_server(&name).to_owned(), address))
 }
 
 /// What nginx's functions were before ours took their place, for one request, and what `get` has
@@ -123,6 +130,8 @@ unsafe extern "C" fn peer_init(
         if upstream.own_conf().is_none() {
             return code::ERROR;
         }
+        let (tries, timeout_ms) = upstream.operator_bounds();
+        ctx.attempt.bound(request, tries, timeout_ms);
         upstream.install(&ctx.hooks);
         upstream.install_peer(&ctx.hooks);
         match attempt::begin(request, ctx, &mut upstream, &block.name) {

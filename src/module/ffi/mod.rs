@@ -17,6 +17,7 @@ pub mod pool;
 pub mod request;
 pub mod respond;
 pub mod shm;
+pub mod thread;
 pub mod timer;
 pub mod upstream;
 pub mod value;

@@ -41,6 +41,9 @@ impl<T> Clone for Zone<T> {
 
 impl<T> Copy for Zone<T> {}
 
+// SAFETY: a zone is one piece of memory for all processes; its mutex serves threads as well.
+unsafe impl<T: Plain> Send for Zone<T> {}
+
 #[repr(C)]
 struct Header {
     layout: u64,

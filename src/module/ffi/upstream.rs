@@ -288,9 +288,11 @@ impl<'r> Upstream<'r> {
         conf.next_upstream_timeout = 0;
     }
 
-    /// The operator's `proxy_next_upstream_tries`, 0 for any number.
-    pub fn operator_tries(&mut self) -> u32 {
-        u32::try_from(self.conf().next_upstream_tries).unwrap_or(u32::MAX)
+    /// The operator's `proxy_next_upstream_tries` and `_timeout` in milliseconds; 0 is no bound.
+    pub(super) fn operator_bounds(&mut self) -> (u32, u64) {
+        let conf = self.conf();
+        let tries = u32::try_from(conf.next_upstream_tries).unwrap_or(u32::MAX);
+        (tries, conf.next_upstream_timeout as u64)
     }
 
     pub(super) fn is_request_sent(&self) -> bool {

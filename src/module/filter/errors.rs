@@ -12,7 +12,14 @@ const KIND: &str = "application/json";
 /// Answers a request that a room has refused.
 pub fn refuse(r: Request<'_>, ctx: &RequestCtx) {
     let rejection = ctx.rejection.borrow().clone().unwrap_or_else(Rejection::internal);
-    r.finalize(answer(r, ctx, &rejection));
+    let rc = if r.loc_conf().inherits_error_pages {
+        answer(r, ctx, &rejection)
+    } else {
+        // The location may have a page of its own for the status. If not, nginx's page comes to
+        // `head`, which finds the rejection again.
+        rejection.status as isize
+    };
+    r.finalize(rc);
 }
 
 /// Answers with `rejection`; the returned code ends the request.
@@ -77,6 +84,10 @@ pub(super) fn broken_stream(ctx: &RequestCtx) -> Rejection {
 
 /// What nginx's status means to the client.
 pub(super) fn explain(r: Request<'_>, ctx: &RequestCtx) -> Rejection {
+    let known = ctx.rejection.borrow().clone().filter(|known| known.status == r.status());
+    if let Some(known) = known {
+        return known;
+    }
     if let Some(failure) = ctx.attempt.failure.get().filter(|_| r.status() >= 500) {
         return failure.give_up.rejection();
     }

@@ -101,6 +101,13 @@ fn the_limit_that_is_used_up_counts() {
         ("x-ratelimit-reset-tokens", "2s"),
     ];
     assert_eq!(after(&lines), Some(2000));
+    let lines = [
+        ("x-ratelimit-remaining-requests", "0"),
+        ("x-ratelimit-reset-requests", "3s"),
+        ("x-ratelimit-remaining-tokens", "10"),
+        ("x-ratelimit-reset-tokens", "9s"),
+    ];
+    assert_eq!(after(&lines), Some(3000));
     // Both are left: the request needs more tokens than remain.
     let lines = [
         ("x-ratelimit-remaining-requests", "59"),

@@ -238,6 +238,21 @@ fn the_faster_and_the_more_reliable_target_is_better() {
 }
 
 #[test]
+fn where_all_are_benched_the_one_with_most_hope_is_tried() {
+    let benched = |ms, asked| {
+        let mut record = record();
+        let params = Params { cooldown_ms: ms, ..PARAMS };
+        failed(&mut record, START_MS, &params, asked, Class::RateLimited);
+        record
+    };
+    let (short, long) = (benched(1000, None), benched(9000, None));
+    let asked = benched(1000, Some(500));
+    assert_eq!(last_resort(&short, &long, START_MS), Ordering::Less);
+    assert_eq!(last_resort(&asked, &long, START_MS), Ordering::Greater);
+    assert_eq!(last_resort(&asked, &asked, START_MS), Ordering::Equal);
+}
+
+#[test]
 fn latency_follows_what_is_observed() {
     let mut record = record();
     assert_eq!(record.latency_ms(), None);

@@ -1,0 +1,166 @@
+//! What does a worker do beside serving requests? One thread for each worker reads secrets again
+//! when their files change, and asks providers whether they live. Nothing here waits for nginx, and
+//! nothing in nginx waits for it.
+
+pub mod probe;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use llm_core::fallback::FailureClass;
+use llm_core::health::{Params, Record};
+use parking_lot::Mutex;
+
+use crate::auth::Safe;
+use crate::conf::MainConf;
+use crate::ffi::shm::Zone;
+use crate::ffi::{now_ms, thread};
+use crate::health::{self, Outcome, Place};
+use probe::ProbeTarget;
+
+/// How often files are looked at: a change takes effect within a second.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The thread of this worker.
+static WRITER: Mutex<Option<Writer>> = Mutex::new(None);
+
+struct Writer {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+/// A provider that is asked from time to time.
+#[derive(Clone)]
+pub struct Probe {
+    /// Whom to ask and how.
+    pub target: ProbeTarget,
+    /// Between two questions.
+    pub interval: Duration,
+    /// The keys, of which the first of this provider is sent.
+    pub safe: Option<Arc<Safe>>,
+}
+
+/// Starts the thread, if there is anything to do for it.
+pub fn start(conf: &MainConf) {
+    if !thread::is_worker() {
+        return;
+    }
+    let files: Vec<_> = conf.safes.iter().filter(|safe| safe.files().next().is_some()).collect();
+    let probes = if thread::is_first_worker() { conf.probes.clone() } else { Vec::new() };
+    if files.is_empty() && probes.is_empty() {
+        return;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut work = Work {
+        watched: files.into_iter().map(|safe| Watched::new(safe.clone())).collect(),
+        probes: probes.into_iter().map(|probe| (Instant::now(), probe)).collect(),
+        zone: conf.health,
+    };
+    let stopped = stop.clone();
+    let thread = thread::spawn("llm-writer", move || {
+        while !stopped.load(Ordering::Relaxed) {
+            // A panic costs one round, not the thread.
+            let round = std::panic::AssertUnwindSafe(|| work.round());
+            let _ = std::panic::catch_unwind(round);
+            std::thread::park_timeout(TICK);
+        }
+    });
+    *WRITER.lock() = thread.map(|thread| Writer { stop, thread });
+}
+
+/// Tells the thread to end; it does so within a probe's timeout, and nothing waits for it.
+pub fn stop() {
+    if let Some(writer) = WRITER.lock().take() {
+        writer.stop.store(true, Ordering::Relaxed);
+        writer.thread.thread().unpark();
+    }
+}
+
+struct Work {
+    watched: Vec<Watched>,
+    probes: Vec<(Instant, Probe)>,
+    zone: Option<Zone<Record>>,
+}
+
+impl Work {
+    fn round(&mut self) {
+        for watched in &mut self.watched {
+            watched.look();
+        }
+        for (due, probe) in &mut self.probes {
+            if *due <= Instant::now() {
+                *due = Instant::now() + probe.interval;
+                if let Some(zone) = self.zone {
+                    ask(zone, probe);
+                }
+            }
+        }
+    }
+}
+
+/// The files of one location's secrets, and when they were last seen to change.
+struct Watched {
+    safe: Arc<Safe>,
+    seen: Vec<(PathBuf, Option<Stamp>)>,
+}
+
+/// What changes when a file is written or replaced.
+#[derive(Clone, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    bytes: u64,
+    inode: u64,
+}
+
+impl Watched {
+    fn new(safe: Arc<Safe>) -> Self {
+        let seen = safe.files().map(|path| (path.clone(), stamp(path))).collect();
+        Self { safe, seen }
+    }
+
+    fn look(&mut self) {
+        let mut changed = false;
+        for (path, seen) in &mut self.seen {
+            let now = stamp(path);
+            if now != *seen {
+                *seen = now;
+                changed = true;
+            }
+        }
+        if changed {
+            self.safe.read();
+        }
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::metadata(path).ok()?;
+    Some(Stamp { modified: meta.modified().ok(), bytes: meta.len(), inode: meta.ino() })
+}
+
+/// Asks a provider and notes the answer at the provider's own place. One failure benches it, until
+/// a later probe succeeds.
+fn ask(zone: Zone<Record>, probe: &Probe) {
+    let secrets = probe.safe.as_ref().map(|safe| safe.secrets());
+    let number = probe.safe.as_ref().and_then(|safe| {
+        let keys = safe.credentials.keys();
+        keys.iter().position(|key| key.provider == probe.target.provider)
+    });
+    let secret = secrets.as_ref().zip(number).and_then(|(s, number)| s.store.secret(number));
+    let up = probe::is_up(&probe::ask(&probe.target, secret));
+    let outcome = if up {
+        Outcome::Good(None)
+    } else {
+        Outcome::Failed(FailureClass::ConnectError, None)
+    };
+    let interval_ms = u64::try_from(probe.interval.as_millis()).unwrap_or(u64::MAX);
+    let bench_ms = interval_ms.saturating_mul(3);
+    let params =
+        Params { cooldown_ms: bench_ms, max_ms: bench_ms, fails: 1, ..Params::default() };
+    health::note_in(zone, Place::of_provider(&probe.target.provider), &params, outcome, now_ms());
+}

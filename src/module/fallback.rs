@@ -3,8 +3,8 @@
 
 use llm_core::error::Rejection;
 use llm_core::fallback::{
-    Allowed, Asked, ClassSet, Edge, Graph, Hold, Mode, Overrides, Policy, ProbeLine, Replace, RetryLine,
-    Target, TranslationFallback, header_prefix, max_attempts, retry_budget, sort_equals,
+    Allowed, Asked, ClassSet, Edge, Graph, Hold, Mode, Overrides, Policy, ProbeLine, Replace,
+    RetryLine, Target, TranslationFallback, header_prefix, max_attempts, retry_budget, sort_equals,
 };
 use llm_core::health::Params;
 use llm_core::route::Routes;

@@ -153,14 +153,10 @@ fn ask(zone: Zone<Record>, probe: &Probe) {
     });
     let secret = secrets.as_ref().zip(number).and_then(|(s, number)| s.store.secret(number));
     let up = probe::is_up(&probe::ask(&probe.target, secret));
-    let outcome = if up {
-        Outcome::Good(None)
-    } else {
-        Outcome::Failed(FailureClass::ConnectError, None)
-    };
+    let outcome =
+        if up { Outcome::Good(None) } else { Outcome::Failed(FailureClass::ConnectError, None) };
     let interval_ms = u64::try_from(probe.interval.as_millis()).unwrap_or(u64::MAX);
     let bench_ms = interval_ms.saturating_mul(3);
-    let params =
-        Params { cooldown_ms: bench_ms, max_ms: bench_ms, fails: 1, ..Params::default() };
+    let params = Params { cooldown_ms: bench_ms, max_ms: bench_ms, fails: 1, ..Params::default() };
     health::note_in(zone, Place::of_provider(&probe.target.provider), &params, outcome, now_ms());
 }

@@ -7,10 +7,11 @@ use std::ptr;
 use ngx::ffi::{
     NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2,
     NGX_CONF_TAKE3, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
-    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING,
-    NGX_HTTP_UPSTREAM_IGN_XA_CHARSET, NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES,
-    NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE, NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_LOG_EMERG,
-    NGX_LOG_WARN, SSL_CTX_set_default_verify_paths, ngx_command_t, ngx_conf_log_error, ngx_conf_t,
+    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, NGX_HTTP_UPSTREAM_FT_OFF,
+    NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING, NGX_HTTP_UPSTREAM_IGN_XA_CHARSET,
+    NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES, NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE,
+    NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_LOG_EMERG, NGX_LOG_WARN,
+    SSL_CTX_set_default_verify_paths, ngx_command_t, ngx_conf_log_error, ngx_conf_t,
     ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_upstream_conf_t, ngx_module_t,
     ngx_str_t, ngx_uint_t, off_t,
 };
@@ -170,7 +171,8 @@ impl Stock {
     /// What stands in `proxy_next_upstream*` against as many attempts.
     pub(super) fn contradictions(&self, max_attempts: u32) -> Vec<String> {
         // SAFETY: the proxy module has made and merged it.
-        let (mask, tries) = unsafe { ((*self.proxy).next_upstream, (*self.proxy).next_upstream_tries) };
+        let (mask, tries) =
+            unsafe { ((*self.proxy).next_upstream, (*self.proxy).next_upstream_tries) };
         let mut texts = Vec::new();
         if mask & NGX_HTTP_UPSTREAM_FT_OFF as ngx_uint_t != 0 {
             texts.push(

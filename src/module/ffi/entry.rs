@@ -5,9 +5,10 @@ use std::ptr;
 
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_array_push, ngx_chain_t, ngx_command_t, ngx_conf_t,
-    ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_handler_pt, ngx_http_module, ngx_http_phases,
-    ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
-    ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
+    ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
+    ngx_http_module, ngx_http_phases, ngx_http_phases_NGX_HTTP_LOG_PHASE,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t, ngx_http_top_body_filter,
+    ngx_http_top_header_filter, ngx_int_t,
 };
 
 use super::conf::{self, Stock};

@@ -386,9 +386,6 @@ POST /v1/chat/completions
 --- concurrent: 20
 --- abort_after: "content":"Hello"[^\n]*\n\n
 --- provider_first_client_closed: 20
---- after
-is($t->request("POST /v1/chat/completions\n" . '{"model":"m"}')->{status}, 200, 'and serves the next');
---- provider_first_requests: 21
 
 === llm_proxy_client_abort knows two words
 --- config

@@ -54,8 +54,12 @@ SSL_CERT_FILE=%%first_tls_ca%%
 --- config
     llm_proxy_route first one host=first.test;
     llm_proxy_default_provider first;
-    proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
+    proxy_ssl_trusted_certificate %%root%%/other.pem;
     location /v1/ { llm_proxy; proxy_pass https://$llm_provider_upstream; }
+--- init
+my @key = qw(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null);
+my $file = $t->root . '/other.pem';
+system("openssl req -x509 @key -subj /CN=other -out $file 2>/dev/null") == 0 or die 'no certificate';
 --- request
 POST /v1/chat/completions
 {"model":"m"}

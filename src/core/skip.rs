@@ -173,7 +173,9 @@ fn escaped(backslashes: u64, carry: &mut bool) -> u64 {
 
 /// Steps over blocks without anything of interest, such as the numbers of an embedding.
 fn plain_run(bytes: &[u8], mut at: usize) -> usize {
-    let is = |byte: u8| byte == b'"' || byte == b'\\' || byte | 0x20 == b'{' || byte | 0x20 == b'}';
+    // With the bit that brackets and braces differ in set, they and the backslash are neighbours. The
+    // compiler turns two comparisons into vector instructions, but not four.
+    let is = |byte: u8| (byte == b'"') | ((byte | 0x20).wrapping_sub(b'{') <= b'}' - b'{');
     while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
         if block.iter().fold(false, |hit, byte| hit | is(*byte)) {
             break;

@@ -16,7 +16,7 @@ use crate::ffi::shm::Zone;
 use crate::ffi::value::Reading;
 use crate::ffi::variable::Get;
 use crate::writer::Probe;
-use crate::writer::probe::{ProbeTarget, ProbeTls};
+use crate::writer::probe::{self, ProbeTarget, ProbeTls};
 use crate::{auth, fallback, proxy, variables};
 
 /// A directive and what sets its value.
@@ -142,6 +142,10 @@ impl MainConf {
             };
             let interval = Duration::from_millis(line.interval_ms);
             self.probes.push(Probe { target, interval, safe });
+        }
+        if !self.probes.is_empty() {
+            // A worker's environment is not the one nginx was started with.
+            probe::remember_environment();
         }
         Ok(())
     }

@@ -110,9 +110,15 @@ impl RequestCtx {
     /// How the stream ended; none for an answer that is no stream.
     pub fn stream_end(&self, r: Request<'_>) -> Option<StreamEnd> {
         let answer = self.answer.borrow();
-        let Answer::Events(events) = &*answer else { return None };
-        let end = if events.clean { BodyEnd::Clean } else { BodyEnd::Cut };
-        let complete = !events.broken && events.stream.state().is_complete(end);
+        let complete = match &*answer {
+            Answer::Events(events) => {
+                let end = if events.clean { BodyEnd::Clean } else { BodyEnd::Cut };
+                !events.broken && events.stream.state().is_complete(end)
+            }
+            // Heartbeats, and perhaps an error in the place of a provider's stream.
+            _ if self.begun.get() => false,
+            _ => return None,
+        };
         Some(if self.client_gone.get() {
             StreamEnd::ClientClosed
         } else if complete {
@@ -177,16 +183,14 @@ pub fn feed(
             if chunk.ends {
                 out.own(body);
             }
-            LastBuffer::Keep
+            // After a heartbeat it is an event of a stream that never came.
+            if chunk.ends && ctx.begun.get() { LastBuffer::Swallow } else { LastBuffer::Keep }
         }
-        Answer::Events(events) => {
-            let last = feed_events(r, ctx, events, chunk, out);
-            if last == LastBuffer::Swallow {
-                r.close_after();
-            }
-            last
-        }
+        Answer::Events(events) => feed_events(r, ctx, events, chunk, out),
     };
+    if last == LastBuffer::Swallow {
+        r.close_after();
+    }
     if ctx.client_gone.get() {
         out.drop_all();
     }

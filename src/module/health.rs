@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 
 use llm_core::fallback::{FailureClass, Target};
 use llm_core::health::{
-    Admit, Params, Record, Table, admit, answered, better, count_attempt, failed, may_retry,
-    record_key, released, succeeded,
+    Admit, Params, Record, Table, admit, answered, better, count_attempt, count_retry, failed,
+    may_retry, record_key, released, succeeded,
 };
 use llm_core::route::Routes;
 
@@ -62,7 +62,7 @@ pub fn benched_until_ms(r: Request<'_>, place: Place) -> Option<u64> {
 pub fn note(r: Request<'_>, place: Place, params: &Params, outcome: Outcome, lease: Option<u64>) {
     with(r, |table, now| {
         let Some(record) = table.claim(place.0, now) else { return };
-        if let (Outcome::Nothing, Some(lease)) = (outcome, lease) {
+        if let Some(lease) = lease {
             released(record, lease);
         }
         learn(record, now, params, outcome);
@@ -96,8 +96,17 @@ pub fn count(r: Request<'_>, place: Place) {
     });
 }
 
-/// Whether the retry budget has room; it is taken then.
-pub fn take_retry(r: Request<'_>, place: Place, percent: u32) -> bool {
+/// Counts a retry, for the retry budget.
+pub fn count_again(r: Request<'_>, place: Place) {
+    with(r, |table, now| {
+        if let Some(record) = table.claim(place.0, now) {
+            count_retry(record, now);
+        }
+    });
+}
+
+/// Whether the retry budget has room.
+pub fn has_retry(r: Request<'_>, place: Place, percent: u32) -> bool {
     with(r, |table, now| {
         table.claim(place.0, now).is_none_or(|record| may_retry(record, now, percent))
     })

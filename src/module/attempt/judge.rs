@@ -206,7 +206,7 @@ pub(super) fn decide_on(
         .retry
         .is_some_and(|retry| retries_here < retry.times && failure.is_transient());
     let retry_budget_left = match (rules.retry_budget, current_place(r, ctx, &routed)) {
-        (Some(percent), Some(place)) if may_retry => health::take_retry(r, place, percent),
+        (Some(percent), Some(place)) if may_retry => health::has_retry(r, place, percent),
         _ => true,
     };
     let situation = Situation {
@@ -306,9 +306,11 @@ fn learn(r: Request<'_>, ctx: &RequestCtx, outcome: Outcome, of_the_key: bool) {
 pub(super) fn count_attempt(r: Request<'_>, ctx: &RequestCtx) {
     let Some(routed) = ctx.routed() else { return };
     if routed.compiled.rules.retry_budget.is_some()
-        && ctx.attempt.retries_here.get() == 0
         && let Some(place) = current_place(r, ctx, &routed)
     {
-        health::count(r, place);
+        match ctx.attempt.retries_here.get() {
+            0 => health::count(r, place),
+            _ => health::count_again(r, place),
+        }
     }
 }

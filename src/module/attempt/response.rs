@@ -59,8 +59,20 @@ pub fn head(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> He
 fn first_look(ctx: &RequestCtx, upstream: &Upstream<'_>) {
     let attempt = &ctx.attempt;
     attempt.status.set(upstream.status());
-    let text = |name: &str| upstream.header(name).and_then(|value| std::str::from_utf8(value).ok());
-    attempt.feedback.set(Feedback::read(text, crate::ffi::unix_time() * 1000));
+    // Most answers say nothing of limits; looking for each of its many spellings would cost more
+    // than the rest of this function.
+    if upstream.has_header(tells_limits) {
+        let text =
+            |name: &str| upstream.header(name).and_then(|value| std::str::from_utf8(value).ok());
+        attempt.feedback.set(Feedback::read(text, crate::ffi::unix_time() * 1000));
+    }
+}
+
+/// Whether a header of this name says something of the provider's limits.
+fn tells_limits(name: &[u8]) -> bool {
+    let contains =
+        |word: &[u8]| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    name.len() > 10 && (contains(b"ratelimit") || contains(b"retry-after"))
 }
 
 fn judge(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, routed: &Routed) -> Known {

@@ -14,6 +14,7 @@ use ngx::ffi::{
 use super::conf::{self, Stock};
 use super::exports::{self, NEXT_BODY_FILTER, NEXT_HEADER_FILTER};
 use super::shm::Zone;
+use super::thread;
 use super::value::Reading;
 use super::{Request, buf, code, fenced, hooks, pool, request, variable};
 use crate::conf::{COMMANDS, LocConf, MainConf, Set};
@@ -171,6 +172,9 @@ pub(super) unsafe extern "C" fn set_directive(
 pub(super) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     fenced("init_process", code::OK, || {
         super::quiet_panics();
+        if thread::is_worker() {
+            thread::keep_freed_memory();
+        }
         if let Some(main) = main_conf(cycle) {
             writer::start(main);
         }

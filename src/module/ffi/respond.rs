@@ -63,7 +63,12 @@ impl Request<'_> {
         each_header(&self.raw().headers_out.headers, |header| {
             // SAFETY: header lines live in request memory.
             let key = unsafe { bytes(header.key) };
-            if matches(&key.to_ascii_lowercase()) {
+            // Names of interest are short; a longer one is none of ours.
+            let mut lower = [0; 64];
+            let Some(lower) = lower.get_mut(..key.len()) else { return };
+            lower.copy_from_slice(key);
+            lower.make_ascii_lowercase();
+            if matches(lower) {
                 header.hash = 0;
             }
         });

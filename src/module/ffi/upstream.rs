@@ -57,6 +57,16 @@ impl<'r> Upstream<'r> {
         request::header(&self.raw().headers_in.headers, name)
     }
 
+    /// Whether any response header has such a name.
+    pub fn has_header(&self, matches: fn(&[u8]) -> bool) -> bool {
+        let mut found = false;
+        request::each_header(&self.raw().headers_in.headers, |header| {
+            // SAFETY: header lines live in request memory.
+            found |= matches(unsafe { super::bytes(header.key) });
+        });
+        found
+    }
+
     /// Whether the response is a stream of server-sent events.
     pub fn is_event_stream(&self) -> bool {
         self.header("content-type").is_some_and(llm_core::media::is_event_stream)

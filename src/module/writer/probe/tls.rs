@@ -1,0 +1,114 @@
+//! Is it the provider that answers a probe? The handshake of a thread, apart from nginx's OpenSSL,
+//! which belongs to the event loop.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    StreamOwned,
+};
+use rustls_native_certs::{load_certs_from_paths, load_native_certs};
+
+use super::{ProbeError, ProbeTls, Timed};
+
+type TlsStream = StreamOwned<ClientConnection, Timed>;
+
+// Nothing of the request is sent before the certificate is known to be good.
+pub(super) fn handshake(mut stream: Timed, tls: &ProbeTls) -> Result<TlsStream, ProbeError> {
+    // Both keep sessions, so that the next probe needs no full handshake.
+    static CHECKING: OnceLock<Option<Arc<ClientConfig>>> = OnceLock::new();
+    static TRUSTING: OnceLock<Option<Arc<ClientConfig>>> = OnceLock::new();
+    let config = if tls.verify {
+        CHECKING.get_or_init(|| tls_config(None))
+    } else {
+        TRUSTING.get_or_init(|| tls_config(Some(AnyCertificate(ring::default_provider()))))
+    };
+    let config = config.clone().ok_or(ProbeError::Tls)?;
+    let name = ServerName::try_from(tls.server_name.clone()).map_err(|_| ProbeError::Tls)?;
+    let mut session = ClientConnection::new(config, name).map_err(|_| ProbeError::Tls)?;
+    while session.is_handshaking() {
+        session
+            .complete_io(&mut stream)
+            .map_err(|error| ProbeError::of(&error, ProbeError::Tls))?;
+    }
+    Ok(StreamOwned::new(session, stream))
+}
+
+fn tls_config(verifier: Option<AnyCertificate>) -> Option<Arc<ClientConfig>> {
+    // By name: a provider of the process would be shared with whatever else nginx has loaded.
+    let provider = Arc::new(ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
+    let builder = match verifier {
+        None => builder.with_root_certificates(roots()),
+        Some(any) => builder.dangerous().with_custom_certificate_verifier(Arc::new(any)),
+    };
+    Some(Arc::new(builder.with_no_client_auth()))
+}
+
+/// Notes where the environment says that the authorities are. nginx takes the environment away from
+/// its workers, so this is to be called when the configuration is read.
+pub fn remember_environment() {
+    let path = |name| std::env::var_os(name).map(PathBuf::from);
+    CERTIFICATES.get_or_init(|| [path("SSL_CERT_FILE"), path("SSL_CERT_DIR")]);
+}
+
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR`, as they were when nginx started.
+static CERTIFICATES: OnceLock<[Option<PathBuf>; 2]> = OnceLock::new();
+
+fn roots() -> RootCertStore {
+    let certificates = match CERTIFICATES.get() {
+        None | Some([None, None]) => load_native_certs(),
+        Some([file, dir]) => load_certs_from_paths(file.as_deref(), dir.as_deref()),
+    };
+    let mut roots = RootCertStore::empty();
+    // Without any, no certificate is good, and the probe says so.
+    roots.add_parsable_certificates(certificates.certs);
+    roots
+}
+
+/// Takes every certificate, as nginx does where `ssl_verify=off` is written; the handshake must still
+/// be signed with the certificate's key.
+#[derive(Debug)]
+struct AnyCertificate(CryptoProvider);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -159,7 +159,6 @@ main::all_are_ours($t);
 like($t->request('GET /plain')->{body}, qr/sorry/, 'other locations have the page');
 
 === pages of the server do not replace what nginx finds before the gateway does
---- SKIP
 --- http_config
     upstream one { server %%first%%; }
 --- user_files
@@ -213,7 +212,6 @@ no JSON
 {"error":{"code":"invalid_json"}}
 
 === a page of the location may be another location, where the gateway is off
---- SKIP
 --- http_config
     upstream one { server %%closed%%; }
 --- config

@@ -38,7 +38,7 @@ sub failover_conf {
         'listen 127.0.0.1:8080'         => 'listen 127.0.0.1:%%port%%;',
         'llm_fallback_cooldown 10s max=20s fails=3' =>
             'llm_fallback_cooldown ' . $ms->(500) . ' max=' . $ms->(1000) . ' fails=3;',
-        'llm_proxy_heartbeat 15s'           => 'llm_proxy_heartbeat ' . $ms->(150) . ';',
+        'llm_proxy_heartbeat 15s'           => 'llm_proxy_heartbeat ' . $ms->(600) . ';',
         'llm_proxy_first_token_timeout 10s' => 'llm_proxy_first_token_timeout ' . $ms->(400) . ';',
         'llm_proxy_idle_timeout 20s'        => 'llm_proxy_idle_timeout ' . $ms->(400) . ';',
         %change,
@@ -131,7 +131,6 @@ sub faults_of_answer {
     return $seen->{what} if $seen->{what} ne 'answer';
     my $model = $model_of{$provider};
     my ($ours) = Test::LLM::Client::header_values($answer, 'x-llm-provider');
-    my @lines = split /\n/, $t->access_log;
     my @faults;
     push @faults, 'a mixed answer' if keys %{ $seen->{id} } != 1 || keys %{ $seen->{model} } != 1;
     push @faults, "the text \"$seen->{text}\"" if $seen->{text} ne text_of($provider);
@@ -140,9 +139,9 @@ sub faults_of_answer {
         if ($seen->{usage}{completion_tokens} // 0) != $words + 4;
     # A client that was sent a heartbeat had its head before anybody knew who would answer.
     push @faults, "served by $ours" if defined $ours && $ours ne $provider;
-    wait_until { @lines = split /\n/, $t->access_log } 5;
-    my $log = qr{ served=$provider/$model .* model=$model in=12 out=@{[ $words + 4 ]} };
-    push @faults, "the log line $lines[-1]" if $lines[-1] !~ $log;
+    my $wanted = qr{ served=$provider/$model .* model=$model in=12 out=@{[ $words + 4 ]} };
+    my $is_logged = wait_until { $t->access_log =~ / asked=gpt-main\b.*$wanted/ } 5;
+    push @faults, "the log\n" . $t->access_log if !$is_logged;
     return @faults;
 }
 
@@ -563,4 +562,34 @@ X-Fallback-Effective: secondary
 X-LLM-Chain: ~^primary/gpt-main:503:\d+ms, primary/gpt-main:503:\d+ms, secondary/mistral-large-latest:200:\d+ms$
 --- after
 verdict($t, 16, by => 'secondary', within => 3, must => { 'one bill' => asked($t, 'secondary') == 1 });
+
+=== with first_token, a stream that breaks off after 40 of 60 words
+--- nginx_conf eval: main::failover_conf('llm_fallback_hold complete' => 'llm_fallback_hold first_token;')
+--- user_files eval: main::failover_files()
+--- env
+PRIMARY_API_KEY=sk-primary-SECRET-1
+SECONDARY_API_KEY=sk-secondary-SECRET-2
+SSL_CERT_FILE=%%primary_tls_ca%%
+--- provider_primary_tls
+{"fault":"cut","after":41,"words":60,"times":"always","when":{"model":"gpt-main"}}
+--- request eval: main::stream_request()
+--- incomplete_response
+--- after
+verdict($t, 8, hold => 'first_token', wanted => 'bounded clean error', by => 'secondary', within => 3);
+--- provider_secondary_tls_requests: 0
+
+=== with first_token, a stream that is silent after 20 tokens
+--- nginx_conf eval: main::failover_conf('llm_fallback_hold complete' => 'llm_fallback_hold first_token;')
+--- user_files eval: main::failover_files()
+--- env
+PRIMARY_API_KEY=sk-primary-SECRET-1
+SECONDARY_API_KEY=sk-secondary-SECRET-2
+SSL_CERT_FILE=%%primary_tls_ca%%
+--- provider_primary_tls
+{"fault":"stall","after":21,"words":60,"times":"always","when":{"model":"gpt-main"}}
+--- request eval: main::stream_request()
+--- incomplete_response
+--- after
+verdict($t, 9, hold => 'first_token', wanted => 'bounded clean error', by => 'secondary', within => 3);
+--- provider_secondary_tls_requests: 0
 

@@ -444,7 +444,7 @@ POST /v1/chat/completions
 my @requests = @{ $t->mock->requests('first') };
 is(scalar @requests, 2, 'two attempts');
 is($requests[1]{body}, $requests[0]{body}, 'with one body');
-is($requests[1]{body_bytes}, 160_054, 'the whole of it');
+is($requests[1]{body_bytes}, 160_055, 'the whole of it');
 
 === a benched key is not used by the next request
 --- http_config

@@ -121,7 +121,6 @@ GET /v1/models/meta%2Fllama%20x?q=%41
 --- error_code: 200
 
 === an escaped slash survives where the base changes
---- SKIP
 --- http_config
     upstream one { server %%first%%; }
 --- config
@@ -163,7 +162,6 @@ POST /v1/chat/completions?a=b
 POST /api/v1/chat/completions?a=b
 
 === a path in proxy_pass and a base do not spoil each other
---- SKIP
 --- http_config
     upstream one { server %%first%%; }
 --- config

@@ -23,7 +23,6 @@ __DATA__
 "llm_proxy_route" of provider "first" names "onne", but there is no such "upstream" block in %%root%%/nginx.conf
 
 === a host in proxy_pass makes no upstream block
---- SKIP
 --- config
     llm_proxy_route first 127.0.0.1;
     llm_proxy_default_provider first;

@@ -188,7 +188,6 @@ is_deeply([ map { Test::LLM::Client::header_values($_, 'host') } @{ $t->mock->re
     [ ('api.first.test') x 6 ], 'each request has the provider\'s Host');
 
 === a server's own name is never sent for a client that names no host
---- SKIP
 --- http_config
     upstream one { server %%first%%; }
 --- config
@@ -202,7 +201,6 @@ POST /v1/chat/completions
 host: api.first.test
 
 === the host of an absolute request line is never sent
---- SKIP
 --- http_config
     upstream one { server %%first%%; }
 --- config

@@ -28,7 +28,6 @@ host: first.test
 is($t->mock->requests('first_tls')->[0]{sni}, 'first.test', 'SNI');
 
 === authorities that the operator names are trusted
---- SKIP
 --- http_config
     upstream one { server %%first_tls%%; }
 --- config
@@ -46,7 +45,6 @@ POST /v1/chat/completions HTTP/1.1
 host: first.test
 
 === authorities of the operator take the place of the system's
---- SKIP
 --- env
 SSL_CERT_FILE=%%first_tls_ca%%
 --- http_config

@@ -87,49 +87,6 @@ Authorization: Bearer good
 content-type: application/json
 --- provider_first_requests: 1
 
-=== auth_request asks before the gateway does, and its variables are there
---- http_config
-    upstream one { server %%first%%; }
-    log_format with_org "org=$org status=$status";
---- config
-    llm_proxy_route first one;
-    llm_proxy_default_provider first;
-    location = /auth {
-        internal;
-        proxy_pass_request_body off;
-        proxy_set_header Content-Length "";
-        proxy_pass http://%%keys%%/check;
-    }
-    location /v1/ {
-        auth_request /auth;
-        auth_request_set $org $upstream_http_x_org;
-        llm_proxy;
-        proxy_pass http://one;
-    }
---- provider_keys
-401
-X-Org: none
-{}
-
-200
-X-Org: acme
-{}
---- requests
-POST /v1/chat/completions
-no JSON
->>>
-POST /v1/chat/completions
-{"model":"m"}
---- error_code: 401 200
---- response_headers
-content-type: application/json
-!x-llm-provider
->>>
-x-llm-provider: first
---- access_log
-^org=acme status=200$
---- provider_first_requests: 1
-
 === with satisfy any an allowed address needs no password
 --- http_config
     upstream one { server %%first%%; }
@@ -205,7 +162,6 @@ after$
 --- provider_first_requests: 0
 
 === what an SSI page gets of a refusal is no HTML page
---- SKIP
 --- http_config
     upstream one { server %%first%%; }
 --- user_files
@@ -220,19 +176,6 @@ before<!--# include virtual="/v1/models" -->after
 GET /page.html
 --- response_body_like: "code":"subrequest_forbidden"
 --- response_body_unlike: <html>
---- provider_first_requests: 0
-
-=== auth_request cannot ask the gateway
---- http_config
-    upstream one { server %%first%%; }
---- config
-    llm_proxy_route first one;
-    llm_proxy_default_provider first;
-    location = /v1/models { llm_proxy; proxy_pass http://one; }
-    location /file { auth_request /v1/models; root %%root%%; }
---- request
-GET /file
---- error_code: 403
 --- provider_first_requests: 0
 
 === a mirror of other requests cannot go to the gateway

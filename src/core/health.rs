@@ -10,6 +10,6 @@ mod table;
 pub use budget::{count_attempt, count_retry, may_retry};
 pub use params::Params;
 pub use record::{
-    Admit, Record, admit, answered, better, failed, last_resort, released, score, succeeded,
+    Admit, Record, admit, answered, better, failed, last_resort, probed, released, score, succeeded,
 };
 pub use table::{Table, record_key};

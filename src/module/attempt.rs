@@ -160,7 +160,7 @@ pub fn owns_retries(r: Request<'_>) -> bool {
 
 /// The first attempt: makes nginx's request one for the provider, whatever `proxy_*` lines say.
 pub fn begin(
-    r: Request<'_>,
+    mut r: Request<'_>,
     ctx: &RequestCtx,
     upstream: &mut Upstream<'_>,
     block: &str,
@@ -169,6 +169,9 @@ pub fn begin(
     attempt.started_ms.set(Some(r.elapsed_ms()));
     attempt.default_tls.set(upstream.is_tls());
     attempt.made.set(1);
+    if r.loc_conf().proxy.finishes_after_abort() {
+        r.watch_client();
+    }
     request::prepare(r, ctx, upstream, block)?;
     begin_attempt(r, ctx);
     Some(())

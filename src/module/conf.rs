@@ -16,7 +16,7 @@ use crate::ffi::shm::Zone;
 use crate::ffi::value::Reading;
 use crate::ffi::variable::Get;
 use crate::writer::Probe;
-use crate::writer::probe::{self, ProbeTarget, ProbeTls};
+use crate::writer::probe::{Authorities, ProbeTarget, ProbeTls};
 use crate::{auth, fallback, proxy, variables};
 
 /// A directive and what sets its value.
@@ -112,6 +112,8 @@ impl MainConf {
 
     /// Makes probes of the lines, each provider once.
     pub fn prepare_probes(&mut self) -> Result<(), String> {
+        // A worker's environment is not the one nginx was started with.
+        let authorities = Authorities::of_environment();
         for (line, compiled, safe) in std::mem::take(&mut self.probe_lines) {
             let index = compiled.routes.provider_index(&line.provider);
             let Some(provider) = index.and_then(|index| compiled.routes.provider(index)) else {
@@ -130,6 +132,7 @@ impl MainConf {
             let tls = provider.ssl.unwrap_or(address.port() == 443).then(|| ProbeTls {
                 server_name: provider.ssl_name.clone().unwrap_or_else(|| host.clone()),
                 verify: provider.ssl_verify,
+                authorities: authorities.clone(),
             });
             let target = ProbeTarget {
                 provider: provider.name.clone(),
@@ -143,10 +146,6 @@ impl MainConf {
             let interval = Duration::from_millis(line.interval_ms);
             self.probes.push(Probe { target, interval, safe });
         }
-        if !self.probes.is_empty() {
-            // A worker's environment is not the one nginx was started with.
-            probe::remember_environment();
-        }
         Ok(())
     }
 
@@ -158,7 +157,7 @@ impl MainConf {
 
     /// The upstream block of that name.
     pub fn block(&self, name: &str) -> Option<&Block> {
-        self.blocks.iter().find(|block| block.name == name)
+        self.blocks.iter().find(|block| block.is_written && block.name == name)
     }
 }
 

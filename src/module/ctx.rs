@@ -52,6 +52,8 @@ pub struct RequestCtx {
     pub outcome: Cell<Option<Outcome>>,
     /// The path that the client asked for, before any provider's base.
     pub path: Cell<PoolBytes>,
+    /// The same with arguments, as the client wrote it; none after a `rewrite`.
+    pub unparsed_uri: Cell<Option<PoolBytes>>,
     /// For whom the request is, once it was asked.
     owner: OnceCell<Owner>,
     /// The key of the current attempt.
@@ -176,6 +178,7 @@ impl RequestCtx {
             routed: RefCell::default(),
             outcome: Cell::new(None),
             path: Cell::new(PoolBytes::EMPTY),
+            unparsed_uri: Cell::new(None),
             owner: OnceCell::new(),
             key: RefCell::default(),
             deadline_ms: Cell::new(None),

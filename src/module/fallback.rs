@@ -242,7 +242,15 @@ pub const COMMANDS: [Command; 17] = [
         once("llm_fallback_cooldown", &mut conf.fallback.cooldown, Params::parse(args))
     }),
     command!(LLM_FALLBACK_PROBE, |args, conf| {
-        conf.fallback.probes.get_or_insert_default().push(ProbeLine::parse(args)?);
+        let probe = ProbeLine::parse(args)?;
+        let probes = conf.fallback.probes.get_or_insert_default();
+        if probes.iter().any(|known| known.provider == probe.provider) {
+            return Err(format!(
+                "duplicate provider \"{}\" in \"llm_fallback_probe\"",
+                probe.provider
+            ));
+        }
+        probes.push(probe);
         Ok(())
     }),
     command!(LLM_FALLBACK_REQUEST_HEADERS, |args, conf| {

@@ -12,9 +12,9 @@ use llm_core::tap::JsonTap;
 use llm_core::usage::Usage;
 
 pub use errors::{answer, refuse};
-pub use waiting::{heartbeat, passed_on, total_timeout};
+pub use waiting::{client_left, heartbeat, passed_on, total_timeout};
 
-use crate::ctx::{RequestCtx, Routed};
+use crate::ctx::RequestCtx;
 use crate::ffi::Request;
 use crate::ffi::buf::Pieces;
 use crate::proxy::{self, ResponseModel};
@@ -44,6 +44,8 @@ pub struct Events {
     broken: bool,
     /// The provider's body came to its end.
     clean: bool,
+    /// The client's answer was ended with its marker, though the provider's connection broke.
+    done: bool,
 }
 
 /// What the header filter does.
@@ -60,6 +62,8 @@ pub enum Step {
 pub enum LastBuffer {
     /// It goes on.
     Keep,
+    /// This buffer is the last, though nginx has not marked it.
+    Add,
     /// It stays here: the client must not take the answer for complete.
     Swallow,
 }
@@ -107,18 +111,22 @@ impl RequestCtx {
         usage.filter(|usage| !usage.is_empty() && self.endpoint.get().has_usage())
     }
 
-    /// How the stream ended; none for an answer that is no stream.
+    /// How the stream ended; none as long as it goes on, and for an answer that is no stream.
     pub fn stream_end(&self, r: Request<'_>) -> Option<StreamEnd> {
         let answer = self.answer.borrow();
-        let complete = match &*answer {
+        let (complete, ended) = match &*answer {
             Answer::Events(events) => {
                 let end = if events.clean { BodyEnd::Clean } else { BodyEnd::Cut };
-                !events.broken && events.stream.state().is_complete(end)
+                let complete = !events.broken && events.stream.state().is_complete(end);
+                (complete, events.clean || events.broken || events.done)
             }
             // Heartbeats, and perhaps an error in the place of a provider's stream.
-            _ if self.begun.get() => false,
+            _ if self.begun.get() => (false, false),
             _ => return None,
         };
+        if !ended && self.attempt.finished.get().is_none() && !r.is_client_gone() {
+            return None;
+        }
         Some(if self.client_gone.get() {
             StreamEnd::ClientClosed
         } else if complete {
@@ -148,6 +156,11 @@ pub fn head(mut r: Request<'_>) -> Step {
         }
         if ctx.attempt.accepted.get() || r.is_cached() {
             provider_head(&mut r, ctx);
+            if ctx.client_gone.get() {
+                // Nobody is left to send it to; the body is still read.
+                r.set_header_sent(true);
+                return Step::Swallow;
+            }
             return Step::Next;
         }
     }
@@ -204,7 +217,7 @@ fn feed_events(
     chunk: &Chunk<'_>,
     out: &mut Pieces,
 ) -> LastBuffer {
-    if events.broken {
+    if events.broken || events.done {
         return if chunk.ends { LastBuffer::Swallow } else { LastBuffer::Keep };
     }
     events.stream.feed(chunk.text, out);
@@ -219,6 +232,10 @@ fn feed_events(
         }
     } else if !(chunk.flushes && ended_badly(ctx)) {
         return LastBuffer::Keep;
+    } else if events.stream.state().is_complete(BodyEnd::Cut) {
+        // The answer is whole; how the provider's connection ended is no matter of the client's.
+        events.done = true;
+        return LastBuffer::Add;
     }
     // The provider's last word is missing: the client must not take this for the end.
     let told = events.stream.state().error.is_some();
@@ -262,7 +279,7 @@ fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
         ctx.answer.replace(Answer::Other);
         return;
     }
-    let renamed = renamed_model(*r, ctx, &routed);
+    let renamed = renamed_model(*r, ctx);
     let Some(provider) = routed.provider() else { return };
     if llm_core::media::is_event_stream(r.content_type()) {
         let options = Options {
@@ -276,7 +293,8 @@ fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
         r.drop_headers(|name| name == b"x-accel-buffering" || name == b"cache-control");
         r.add_header("X-Accel-Buffering", "no");
         r.add_header("Cache-Control", "no-cache");
-        let events = Events { stream: EventStream::new(options), broken: false, clean: false };
+        let events =
+            Events { stream: EventStream::new(options), broken: false, clean: false, done: false };
         ctx.answer.replace(Answer::Events(Box::new(events)));
     } else if llm_core::media::is_json(r.content_type()) {
         r.need_in_memory();
@@ -291,10 +309,10 @@ fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
     }
 }
 
-/// The client's name for the model, where the answer is to have it and the provider has another.
-fn renamed_model(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Option<String> {
-    if r.loc_conf().proxy.response_model() != ResponseModel::Requested {
-        return None;
+/// The client's name for the model, where the answer is to have it whatever the provider calls it.
+fn renamed_model(r: Request<'_>, ctx: &RequestCtx) -> Option<String> {
+    match r.loc_conf().proxy.response_model() {
+        ResponseModel::Effective => None,
+        ResponseModel::Requested => ctx.requested_model(),
     }
-    ctx.requested_model().filter(|model| routed.model() != Some(model.as_str()))
 }

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use llm_core::fallback::{FailureClass, Target};
 use llm_core::health::{
     Admit, Params, Record, Table, admit, answered, better, count_attempt, count_retry, failed,
-    may_retry, record_key, released, succeeded,
+    may_retry, probed, record_key, released, succeeded,
 };
 use llm_core::route::Routes;
 
@@ -25,7 +25,8 @@ impl Place {
 
     /// The place of a provider as a whole, which its probe writes.
     pub fn of_provider(provider: &str) -> Self {
-        Self(record_key(provider, None, None))
+        // Requests without a model and a key have a place of their own; no name is empty.
+        Self(record_key(provider, Some(""), Some("")))
     }
 }
 
@@ -69,11 +70,13 @@ pub fn note(r: Request<'_>, place: Place, params: &Params, outcome: Outcome, lea
     });
 }
 
-/// The same from a thread, which may lock the zone but has no request.
-pub fn note_in(zone: Zone<Record>, place: Place, params: &Params, outcome: Outcome, now: u64) {
+/// Notes what a probe has found: none is alive, else how long to bench the provider. It comes from a
+/// thread, which may lock the zone but has no request.
+pub fn note_probe(zone: Zone<Record>, provider: &str, bench_ms: Option<u64>) {
+    let (place, now) = (Place::of_provider(provider), now_ms());
     zone.locked(|records| {
         if let Some(record) = Table::new(records).claim(place.0, now) {
-            learn(record, now, params, outcome);
+            probed(record, now, bench_ms);
         }
     });
 }

@@ -6,26 +6,28 @@
 
 use llm_core::dialect::Dialect;
 use llm_core::dialect::path::classify;
+use llm_core::error::Rejection;
 
 use crate::conf::LocConf;
 use crate::ctx::{Intake, RequestCtx};
 use crate::ffi::{Request, code};
 use crate::{filter, proxy};
 
-const FORBIDDEN: isize = 403;
+const FORBIDDEN: u16 = 403;
 const INTERNAL_SERVER_ERROR: isize = 500;
 
 /// The PRECONTENT phase: after nginx's own access control, before `proxy_pass`.
-pub fn precontent(mut r: Request<'_>) -> isize {
+pub fn precontent(r: Request<'_>) -> isize {
     let conf = r.loc_conf();
     if !conf.proxy.is_on() || conf.proxy.lists_models() {
         return code::DECLINED;
     }
     if !r.is_main() {
-        return FORBIDDEN;
-    }
-    if conf.inherits_error_pages {
-        r.ignore_error_pages();
+        // The context is the main request's: this answer has no id of its own.
+        let body = Rejection::subrequest().body(Dialect::OpenAi, "");
+        let rc = r.answer(FORBIDDEN, "application/json", &body);
+        r.finalize(rc);
+        return code::DONE;
     }
     if let Some(ctx) = r.ctx() {
         return match ctx.intake.get() {

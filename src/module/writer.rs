@@ -11,15 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use llm_core::fallback::FailureClass;
-use llm_core::health::{Params, Record};
+use llm_core::health::Record;
 use parking_lot::Mutex;
 
 use crate::auth::Safe;
 use crate::conf::MainConf;
 use crate::ffi::shm::Zone;
-use crate::ffi::{now_ms, thread};
-use crate::health::{self, Outcome, Place};
+use crate::ffi::thread;
+use crate::health;
 use probe::ProbeTarget;
 
 /// How often files are looked at: a change takes effect within a second.
@@ -57,6 +56,9 @@ pub fn start(conf: &MainConf) {
     let stop = Arc::new(AtomicBool::new(false));
     let mut work = Work {
         watched: files.into_iter().map(|safe| Watched::new(safe.clone())).collect(),
+        round_ms: probes
+            .iter()
+            .fold(millis(TICK), |sum, probe| sum.saturating_add(millis(probe.target.timeout))),
         probes: probes.into_iter().map(|probe| (Instant::now(), probe)).collect(),
         zone: conf.health,
     };
@@ -83,6 +85,8 @@ pub fn stop() {
 struct Work {
     watched: Vec<Watched>,
     probes: Vec<(Instant, Probe)>,
+    /// How long a round may take: one probe follows the other.
+    round_ms: u64,
     zone: Option<Zone<Record>>,
 }
 
@@ -95,7 +99,7 @@ impl Work {
             if *due <= Instant::now() {
                 *due = Instant::now() + probe.interval;
                 if let Some(zone) = self.zone {
-                    ask(zone, probe);
+                    ask(zone, probe, self.round_ms);
                 }
             }
         }
@@ -143,9 +147,8 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some(Stamp { modified: meta.modified().ok(), bytes: meta.len(), inode: meta.ino() })
 }
 
-/// Asks a provider and notes the answer at the provider's own place. One failure benches it, until
-/// a later probe succeeds.
-fn ask(zone: Zone<Record>, probe: &Probe) {
+/// Asks a provider and notes the answer. One failure benches it, until a later probe succeeds.
+fn ask(zone: Zone<Record>, probe: &Probe, round_ms: u64) {
     let secrets = probe.safe.as_ref().map(|safe| safe.secrets());
     let number = probe.safe.as_ref().and_then(|safe| {
         let keys = safe.credentials.keys();
@@ -153,10 +156,11 @@ fn ask(zone: Zone<Record>, probe: &Probe) {
     });
     let secret = secrets.as_ref().zip(number).and_then(|(s, number)| s.store.secret(number));
     let up = probe::is_up(&probe::ask(&probe.target, secret));
-    let outcome =
-        if up { Outcome::Good(None) } else { Outcome::Failed(FailureClass::ConnectError, None) };
-    let interval_ms = u64::try_from(probe.interval.as_millis()).unwrap_or(u64::MAX);
-    let bench_ms = interval_ms.saturating_mul(3);
-    let params = Params { cooldown_ms: bench_ms, max_ms: bench_ms, fails: 1, ..Params::default() };
-    health::note_in(zone, Place::of_provider(&probe.target.provider), &params, outcome, now_ms());
+    // Longer than until the next answer is known; when nobody asks any more the bench ends by itself.
+    let bench_ms = millis(probe.interval).saturating_add(round_ms).saturating_mul(2);
+    health::note_probe(zone, &probe.target.provider, (!up).then_some(bench_ms));
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -212,8 +212,13 @@ impl ProbeLine {
             interval_ms: 30_000,
             timeout_ms: 2000,
         };
+        let mut seen: Vec<&str> = Vec::new();
         for option in options {
             let (key, value) = option.split_once('=').unwrap_or((option, ""));
+            if seen.contains(&key) {
+                return Err(format!("duplicate \"{key}\" in \"{DIRECTIVE}\": \"{option}\""));
+            }
+            seen.push(key);
             let time = parse_time_ms(value).filter(|ms| *ms > 0);
             let is_path = value.starts_with('/') && value.bytes().all(|b| b.is_ascii_graphic());
             match (key, time) {

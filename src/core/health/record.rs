@@ -253,6 +253,16 @@ pub fn failed(
     }
 }
 
+/// A question beside all requests was answered well, or not: then the target is benched for that long
+/// from now on, however long it was before. It says nothing of how requests fare.
+pub fn probed(record: &mut Record, now_ms: u64, bench_ms: Option<u64>) {
+    let now_ms = record.now(now_ms);
+    match bench_ms {
+        Some(bench_ms) => record.bench(now_ms.saturating_add(bench_ms), false),
+        None => record.unbench(),
+    }
+}
+
 /// Benches twice as long as the last time.
 fn cool(record: &mut Record, now_ms: u64, params: &Params) {
     let factor = 2u64.saturating_pow(record.benches);

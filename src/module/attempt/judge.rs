@@ -229,6 +229,10 @@ pub(super) fn decide_on(
     if let Some(most) = attempt.bound_attempts.get() {
         policy.max_attempts = policy.max_attempts.min(most);
     }
+    if attempt.lease.get().is_some() {
+        // It was the one request that finds out whether the target works again. It does not.
+        policy.retry = None;
+    }
     decide(&policy, &situation)
 }
 

@@ -40,11 +40,15 @@ pub enum Holds {
 
 /// Makes nginx's request one for the current target.
 pub(super) fn prepare(
-    r: Request<'_>,
+    mut r: Request<'_>,
     ctx: &RequestCtx,
     upstream: &mut Upstream<'_>,
     block: &str,
 ) -> Option<()> {
+    // The request is made: the log's `$request_uri` is the client's.
+    if let Some(uri) = ctx.unparsed_uri.get() {
+        r.set_unparsed_uri(&uri)?;
+    }
     let routed = ctx.routed()?;
     let provider = routed.provider()?;
     if provider.upstream != block {
@@ -72,22 +76,27 @@ pub(super) fn prepare(
         upstream.set_tls(name, provider.ssl_verify)?;
     }
     set_limits(r, ctx, upstream, &routed, provider);
-    edit_head(r, ctx, upstream, provider, host)
+    edit_head(r, ctx, upstream, &routed, host)
 }
 
 fn edit_head(
     r: Request<'_>,
     ctx: &RequestCtx,
     upstream: &mut Upstream<'_>,
-    provider: &Provider,
+    routed: &Routed,
     host: &str,
 ) -> Option<()> {
+    let provider = routed.provider()?;
     let client_host = r.header("host").unwrap_or_default();
     let secrets = r.loc_conf().keyring.as_ref().map(|keyring| keyring.safe.secrets());
     let key = ctx.key.borrow().key;
     let secret = secrets.as_ref().zip(key).and_then(|(secrets, key)| secrets.store.secret(key));
     let prefixes = [OWN_PREFIX, r.loc_conf().rules().map_or(OWN_PREFIX, |rules| &rules.prefix)];
-    let wrong_hosts = [provider.upstream.as_bytes(), client_host, without_port(client_host)];
+    let mut wrong_hosts = vec![client_host, without_port(client_host), r.host()];
+    // nginx's default is the block that `proxy_pass` named before the first attempt, whichever it was.
+    let providers = routed.targets.iter().map(|target| target.provider);
+    let providers = providers.filter_map(|index| routed.compiled.routes.provider(index));
+    wrong_hosts.extend(providers.map(|provider| provider.upstream.as_bytes()));
     let change = HeadEdit {
         host,
         wrong_hosts: &wrong_hosts,

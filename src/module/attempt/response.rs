@@ -2,7 +2,7 @@
 //! error code; a stream until its first content, or its end.
 
 use llm_core::chunked::Dechunker;
-use llm_core::fallback::{Event, Failure, Feedback, Told, Verdict, error_code};
+use llm_core::fallback::{Event, Failure, FailureClass, Feedback, Told, Verdict, error_code};
 use llm_core::stream::{BodyEnd, Opening};
 
 use super::request::Holds;
@@ -75,8 +75,18 @@ fn tells_limits(name: &[u8]) -> bool {
     name.len() > 10 && (contains(b"ratelimit") || contains(b"retry-after"))
 }
 
-fn judge(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, routed: &Routed) -> Known {
+fn judge(
+    mut r: Request<'_>,
+    ctx: &RequestCtx,
+    upstream: &mut Upstream<'_>,
+    routed: &Routed,
+) -> Known {
     let status = upstream.status();
+    if status == 0 {
+        // nginx takes what is not HTTP for an answer of HTTP/0.9, and means to give the like.
+        r.restore_http_version();
+        return Known::Bad(Event::BadHead);
+    }
     if status >= 300 {
         return judge_refusal(ctx, upstream, status);
     }
@@ -153,6 +163,11 @@ fn judge_stream(ctx: &RequestCtx, upstream: &Upstream<'_>, routed: &Routed, hold
             if let Some(error) = &state.error {
                 return Known::Bad(Event::StreamError(error.clone()));
             }
+            // What stood in an event that cannot be read is missing: where that counts as a failure,
+            // this answer is not known to be good.
+            if state.malformed > 0 && routed.policy.on.contains(FailureClass::BadResponse) {
+                return Known::Bad(Event::BadBody);
+            }
             match (state.marker, whole) {
                 (true, _) => Known::Good,
                 (false, true) if state.is_complete(BodyEnd::Clean) => Known::Good,
@@ -212,7 +227,7 @@ fn refuse(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, event: 
         Verdict::PassThrough => !ctx.replaces_answer(r),
         _ => false,
     };
-    if passes || !super::owns_retries(r) {
+    if passes || (!super::owns_retries(r) && *event != Event::BadHead) {
         return let_go(r, ctx, upstream);
     }
     attempt.decision.set(Some(decision));

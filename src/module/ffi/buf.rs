@@ -128,13 +128,18 @@ pub(super) fn body_filter(
     let output = &ctx.output;
     let mut chain = Chain { first: ptr::null_mut(), last: ptr::null_mut() };
     let mut cl = input;
+    let mut ended = false;
     // SAFETY: null, or a link of the chain that nginx passes.
     while let Some(link) = unsafe { cl.as_ref() } {
         cl = link.next;
+        // SAFETY: a link has a buffer.
+        ended |= unsafe { (*link.buf).last_buf() } != 0;
         one_buffer(r, ctx, link.buf, &mut chain)?;
     }
     if ctx.client_gone.get() {
-        return Some(code::OK);
+        // At the end nobody is left to wait for: the unsent bytes would hold the request.
+        let over = ended || ctx.attempt.finished.get().is_some();
+        return Some(if over { code::ERROR } else { code::OK });
     }
     let rc = next(r, chain.first);
     let (mut free, mut busy, mut out) = (output.free.get(), output.busy.get(), chain.first);
@@ -170,23 +175,17 @@ pub fn send_now(r: Request<'_>, ctx: &RequestCtx, bytes: &[u8]) -> ngx_int_t {
 }
 
 /// The client is gone: what waits for it counts as sent, so that nginx reads on.
-pub fn forget_unsent(r: Request<'_>, ctx: &RequestCtx) {
-    let output = &ctx.output;
-    let mut cl = output.busy.get();
-    // SAFETY: null, or a link of ours in the request's pool.
-    while let Some(link) = unsafe { cl.as_ref() } {
-        // SAFETY: a link has a buffer.
-        let b = unsafe { &mut *link.buf };
-        b.pos = b.last;
-        cl = link.next;
+pub fn forget_unsent(r: Request<'_>) {
+    let Some(upstream) = r.upstream() else { return };
+    for mut cl in upstream.unsent() {
+        // SAFETY: null, or a link of nginx's own chain in the request's pool.
+        while let Some(link) = unsafe { cl.as_ref() } {
+            // SAFETY: a link has a buffer.
+            let b = unsafe { &mut *link.buf };
+            b.pos = b.last;
+            cl = link.next;
+        }
     }
-    let (mut free, mut busy, mut out) = (output.free.get(), output.busy.get(), ptr::null_mut());
-    // SAFETY: as in `body_filter`.
-    unsafe {
-        ngx_chain_update_chains(r.pool(), &raw mut free, &raw mut busy, &raw mut out, tag());
-    }
-    output.free.set(free);
-    output.busy.set(busy);
 }
 
 /// Lets nginx send what waits for a slow client.
@@ -257,7 +256,7 @@ fn one_buffer(
         }
     }
     let nothing_left = ptr::eq(before, chain.last);
-    if nothing_left && len > 0 && !ends {
+    if nothing_left && len > 0 && !ends && last != LastBuffer::Add {
         return Some(());
     }
     if nothing_left {
@@ -265,20 +264,18 @@ fn one_buffer(
         let empty = if len == 0 { link(r.pool(), buf)? } else { mark_buf(r, ctx)? };
         chain.push(empty);
     }
+    // SAFETY: the chain has at least one link now, in the request's pool.
+    let tail = unsafe { &mut *(*chain.last).buf };
     if special {
-        // SAFETY: the chain has at least one link now, in the request's pool.
-        let tail = unsafe { &mut *(*chain.last).buf };
         let (flush, in_chain) = (b.flush(), b.last_in_chain());
-        if last == LastBuffer::Swallow {
-            b.set_last_buf(0);
-            tail.set_last_buf(0);
-            tail.set_flush(1);
-        } else if !ptr::eq(tail, b) {
-            b.set_last_buf(0);
-            tail.set_last_buf(u32::from(ends));
-        }
-        tail.set_flush(tail.flush() | flush);
+        b.set_last_buf(0);
+        tail.set_last_buf(u32::from(ends && last != LastBuffer::Swallow));
+        tail.set_flush(tail.flush() | flush | u32::from(last == LastBuffer::Swallow));
         tail.set_last_in_chain(in_chain);
+    }
+    if last == LastBuffer::Add {
+        tail.set_last_buf(1);
+        tail.set_last_in_chain(1);
     }
     Some(())
 }

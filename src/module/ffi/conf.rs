@@ -10,14 +10,18 @@ use ngx::ffi::{
     NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, NGX_HTTP_UPSTREAM_FT_OFF,
     NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING, NGX_HTTP_UPSTREAM_IGN_XA_CHARSET,
     NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES, NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE,
-    NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_LOG_EMERG, NGX_LOG_WARN,
+    NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_LOG_EMERG, NGX_LOG_WARN, NGX_OK,
     SSL_CTX_set_default_verify_paths, ngx_command_t, ngx_conf_log_error, ngx_conf_t,
-    ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_upstream_conf_t, ngx_module_t,
-    ngx_str_t, ngx_uint_t, off_t,
+    ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_upstream_conf_t, ngx_int_t,
+    ngx_module_t, ngx_ssl_trusted_certificate, ngx_str_t, ngx_uint_t, off_t,
 };
 
 use super::{bytes, entry, request};
 use crate::conf::{COMMANDS, Command, Set};
+
+/// Certificates between a provider's and an authority's; nginx's own default is 1, which public
+/// providers exceed.
+const MAX_DEPTH: isize = 10;
 
 unsafe extern "C" {
     static mut ngx_http_proxy_module: ngx_module_t;
@@ -138,6 +142,17 @@ impl Stock {
         unsafe { (*self.core).error_pages as usize }
     }
 
+    /// Pages of an enclosing block are for browsers: they do not replace our errors. Who has a
+    /// provider's errors intercepted wants pages.
+    pub(super) fn drop_error_pages(&self) {
+        // SAFETY: as above; the proxy module has made and merged its own.
+        unsafe {
+            if (*self.proxy).intercept_errors != 1 {
+                (*self.core).error_pages = ptr::null_mut();
+            }
+        }
+    }
+
     /// `handler` makes this location's answers.
     pub(super) fn set_handler(&self, handler: ngx::ffi::ngx_http_handler_pt) {
         // SAFETY: as above.
@@ -190,17 +205,47 @@ impl Stock {
         texts
     }
 
-    /// Trusts the system's certificate authorities where the operator named none.
-    pub(super) fn trust_system(&self) {
+    /// Trusts the authorities that the operator named, or else the system's.
+    pub(super) fn trust_authorities(&self, cf: *mut ngx_conf_t) -> Option<()> {
         // SAFETY: as above; null when proxy_pass cannot speak TLS here.
-        let Some(ssl) = (unsafe { (*self.proxy).ssl.as_ref() }) else { return };
-        // SAFETY: as above. With proxy_ssl_verify the operator had to name the authorities.
-        let operator_verifies = unsafe { (*self.proxy).ssl_verify } == 1;
-        if ssl.ctx.is_null() || operator_verifies {
-            return;
+        let Some(ssl) = (unsafe { (*self.proxy).ssl.as_mut() }) else { return Some(()) };
+        // SAFETY: as above. With it the proxy module has read the operator's file itself.
+        let is_read = unsafe { (*self.proxy).ssl_verify } == 1;
+        if ssl.ctx.is_null() || is_read {
+            return Some(());
         }
-        // SAFETY: the location's own TLS context.
-        unsafe { SSL_CTX_set_default_verify_paths(ssl.ctx.cast()) };
+        let named = self.trusted_certificate().filter(|name| name.len > 0);
+        let Some(mut name) = named else {
+            // SAFETY: the location's own TLS context.
+            unsafe { SSL_CTX_set_default_verify_paths(ssl.ctx.cast()) };
+            return Some(());
+        };
+        // SAFETY: the location's own TLS context; nginx logs what is wrong with the file.
+        let rc = unsafe { ngx_ssl_trusted_certificate(cf, ssl, &raw mut name, MAX_DEPTH) };
+        (rc == NGX_OK as ngx_int_t).then_some(())
+    }
+
+    /// `proxy_ssl_trusted_certificate`. The field has no public name, but the directive's row in
+    /// the proxy module's table tells where it is.
+    fn trusted_certificate(&self) -> Option<ngx_str_t> {
+        // SAFETY: the module's table ends with a row without a name.
+        let mut row = unsafe { ngx_http_proxy_module.commands };
+        loop {
+            // SAFETY: as above.
+            let command = unsafe { row.as_ref() }?;
+            if command.name.len == 0 {
+                return None;
+            }
+            // SAFETY: directive names are constants.
+            if unsafe { bytes(command.name) } == b"proxy_ssl_trusted_certificate" {
+                // SAFETY: nginx's own setter writes the text at this offset of the location's conf.
+                let field = unsafe { self.proxy.cast::<u8>().add(command.offset) };
+                // SAFETY: as above.
+                return Some(unsafe { field.cast::<ngx_str_t>().read() });
+            }
+            // SAFETY: a row with a name has one behind it.
+            row = unsafe { row.add(1) };
+        }
     }
 }
 

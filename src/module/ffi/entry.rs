@@ -117,6 +117,9 @@ pub(super) unsafe extern "C" fn merge_loc_conf(
         if let Err(text) = conf.merge(prev, stock.is_location(), &Reading::new(cf)) {
             return conf::error(cf, &text);
         }
+        if conf.proxy.is_on() && conf.inherits_error_pages && stock.is_location() {
+            stock.drop_error_pages();
+        }
         let Some(compiled) = &conf.compiled else { return ptr::null_mut() };
         // SAFETY: `create_main_conf` made ours; nobody else borrows it.
         let main =
@@ -134,7 +137,9 @@ pub(super) unsafe extern "C" fn merge_loc_conf(
         }
         stock.set_max_body_size(conf.proxy.max_body_size_bytes());
         stock.ignore_accel_headers();
-        stock.trust_system();
+        if stock.trust_authorities(cf).is_none() {
+            return ngx::core::NGX_CONF_ERROR.cast();
+        }
         if conf.proxy.finishes_after_abort() {
             stock.ignore_client_abort();
         }

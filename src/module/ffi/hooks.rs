@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_BUSY, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_INVALID_HEADER,
-    NGX_HTTP_UPSTREAM_FT_NOLIVE, NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT, NGX_HTTP_UPSTREAM_FT_TIMEOUT,
+    NGX_BUSY, NGX_HTTP_UPSTREAM_CREATE, NGX_HTTP_UPSTREAM_FT_ERROR,
+    NGX_HTTP_UPSTREAM_FT_INVALID_HEADER, NGX_HTTP_UPSTREAM_FT_NOLIVE,
+    NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT, NGX_HTTP_UPSTREAM_FT_TIMEOUT,
     NGX_HTTP_UPSTREAM_INVALID_HEADER, NGX_PEER_FAILED, NGX_PEER_NEXT, ngx_event_free_peer_pt,
     ngx_event_get_peer_pt, ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt,
     ngx_http_request_t, ngx_http_upstream_main_conf_t, ngx_http_upstream_module,
@@ -38,6 +39,8 @@ pub struct Block {
     init: PeerInit,
     /// The block's name.
     pub name: String,
+    /// Written as `upstream {}`, not made by nginx of an address in `proxy_pass`.
+    pub is_written: bool,
     /// The name in its first `server` line, without a port.
     pub host: String,
     /// That server's first address; none for a socket file.
@@ -62,7 +65,8 @@ pub(super) fn wrap_blocks(main_conf: *mut *mut c_void) -> Vec<Block> {
         // SAFETY: configuration text lives as long as the configuration.
         let name = String::from_utf8_lossy(unsafe { bytes(block.host) }).into_owned();
         let (host, address) = first_server(block).unwrap_or_default();
-        wrapped.push(Block { raw, init, name, host, address });
+        let is_written = block.flags & NGX_HTTP_UPSTREAM_CREATE as ngx_uint_t != 0;
+        wrapped.push(Block { raw, init, name, is_written, host, address });
     }
     wrapped
 }
@@ -123,9 +127,9 @@ unsafe extern "C" fn peer_init(
         };
         // SAFETY: the balancer's own function, with the arguments that nginx meant for it.
         let rc = unsafe { (block.init)(r, us) };
-        let Some(ctx) = request.ctx().filter(|ctx| ctx.is_routed() && request.is_main()) else {
-            return rc;
-        };
+        // A context may be left over from a location that `error_page` led away from.
+        let ours = request.is_main() && request.loc_conf().proxy.is_on();
+        let Some(ctx) = request.ctx().filter(|ctx| ours && ctx.is_routed()) else { return rc };
         let Some(mut upstream) = request.upstream().filter(|_| rc == code::OK) else { return rc };
         if upstream.own_conf().is_none() {
             return code::ERROR;

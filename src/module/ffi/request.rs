@@ -6,13 +6,13 @@ use std::ptr::NonNull;
 
 use ngx::ffi::{
     NGX_HTTP_DELETE, NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_OPTIONS, ngx_connection_t,
-    ngx_http_core_module, ngx_http_core_run_phases, ngx_http_finalize_request, ngx_http_log_ctx_t,
-    ngx_http_request_t, ngx_http_run_posted_requests, ngx_int_t, ngx_list_t, ngx_log_t, ngx_pool_t,
-    ngx_table_elt_t,
+    ngx_http_core_module, ngx_http_core_run_phases, ngx_http_core_srv_conf_t,
+    ngx_http_finalize_request, ngx_http_log_ctx_t, ngx_http_request_t,
+    ngx_http_run_posted_requests, ngx_int_t, ngx_list_t, ngx_log_t, ngx_pool_t, ngx_table_elt_t,
 };
 
 use super::upstream::Upstream;
-use super::{Level, borrowed, bytes, exports, pool, write_log};
+use super::{Level, borrowed, bytes, exports, fenced, pool, write_log};
 use crate::conf::{LocConf, MainConf};
 use crate::ctx::RequestCtx;
 
@@ -67,6 +67,19 @@ impl<'r> Request<'r> {
         std::ptr::eq(self.raw().main, self.raw.as_ptr())
     }
 
+    /// Path and arguments as the client wrote them; none after a `rewrite`.
+    pub fn unparsed_uri(&self) -> Option<&'r [u8]> {
+        // SAFETY: nginx keeps it in the request's memory.
+        (self.raw().valid_unparsed_uri() != 0).then(|| unsafe { bytes(self.raw().unparsed_uri) })
+    }
+
+    /// What `proxy_pass` asks for where its URL has no path; `$request_uri` says the same.
+    pub fn set_unparsed_uri(&mut self, uri: &[u8]) -> Option<()> {
+        let uri = pool::copy(self.pool(), uri)?;
+        self.raw_mut().unparsed_uri = borrowed(&uri);
+        Some(())
+    }
+
     /// The method as the client wrote it.
     pub fn method(&self) -> &'r [u8] {
         // SAFETY: the request line lives in the request's memory.
@@ -91,12 +104,28 @@ impl<'r> Request<'r> {
         self.raw_mut().uri = borrowed(&path);
         // The unparsed URI is what the client wrote; proxy_pass would send that.
         self.raw_mut().set_valid_unparsed_uri(0);
+        // As `rewrite` does: the location's prefix is not cut off the new path.
+        self.raw_mut().set_valid_location(0);
         Some(())
     }
 
     /// The first request header of this name.
     pub fn header(&self, name: &str) -> Option<&'r [u8]> {
         header(&self.raw().headers_in.headers, name)
+    }
+
+    /// The host that nginx's `$host` is: of the request line, of `Host`, or the server's name.
+    pub fn host(&self) -> &'r [u8] {
+        // SAFETY: nginx keeps it in the request's memory.
+        let asked = unsafe { bytes(self.raw().headers_in.server) };
+        if !asked.is_empty() {
+            return asked;
+        }
+        // SAFETY: the core module makes one for every server.
+        let server = unsafe { *self.raw().srv_conf.add(core_index()) };
+        let server = server.cast::<ngx_http_core_srv_conf_t>();
+        // SAFETY: as above; the name lives as long as the configuration.
+        unsafe { bytes((*server).server_name) }
     }
 
     /// Milliseconds since the client's request was read.
@@ -166,11 +195,6 @@ impl<'r> Request<'r> {
         self.raw().cached() != 0
     }
 
-    /// Keeps `error_page` lines away from this request.
-    pub fn ignore_error_pages(&mut self) {
-        self.raw_mut().set_error_page(1);
-    }
-
     /// No further request on this connection.
     pub fn close_after(&mut self) {
         self.raw_mut().set_keepalive(0);
@@ -210,6 +234,17 @@ impl<'r> Request<'r> {
     /// Says whether nginx may send a (further) head.
     pub fn set_header_sent(&mut self, sent: bool) {
         self.raw_mut().set_header_sent(u32::from(sent));
+    }
+
+    /// Puts the client's version back where nginx has written a provider's over it.
+    pub fn restore_http_version(&mut self) {
+        let (major, minor) = (self.raw().http_major(), self.raw().http_minor());
+        self.raw_mut().http_version = (major * 1000 + minor) as usize;
+    }
+
+    /// Tells `filter` when the client goes, though nginx was told not to care.
+    pub fn watch_client(&mut self) {
+        self.raw_mut().read_event_handler = Some(client_event);
     }
 
     /// Runs what nginx would run if the client's connection were ready; the request may be gone.
@@ -273,4 +308,31 @@ pub(super) fn each_header(list: &ngx_list_t, mut visit: impl FnMut(&mut ngx_tabl
         // SAFETY: null or the next part of the same list.
         part = unsafe { current.next.as_ref() };
     }
+}
+
+unsafe extern "C" fn client_event(r: *mut ngx_http_request_t) {
+    fenced("client event", (), || {
+        // SAFETY: nginx passes a live request.
+        let Some(request) = (unsafe { Request::from_ptr(r) }) else { return };
+        if let Some(ctx) = request.ctx()
+            && (request.is_client_gone() || is_closed(request))
+        {
+            crate::filter::client_left(request, ctx);
+        }
+    });
+}
+
+/// Whether the client has closed its connection; nothing is read from it. A stream of HTTP/2 has no
+/// connection of its own: nginx marks its end as an error.
+fn is_closed(r: Request<'_>) -> bool {
+    if !r.raw().stream.is_null() {
+        return false;
+    }
+    let mut byte = 0u8;
+    // SAFETY: the descriptor belongs to the live connection; the buffer has room for one byte.
+    let n = unsafe {
+        let fd = (*r.connection()).fd;
+        libc::recv(fd, (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+    };
+    n == 0 || n < 0 && ngx::ffi::ngx_socket_errno() != libc::EAGAIN
 }

@@ -143,7 +143,8 @@ impl Request<'_> {
         // SAFETY: a new buffer of ours.
         let buf = unsafe { &mut *b };
         buf.set_memory(u32::from(!body.is_empty()));
-        buf.set_last_buf(1);
+        // The last buffer of a subrequest is not that of the answer.
+        buf.set_last_buf(u32::from(self.is_main()));
         buf.set_last_in_chain(1);
         let link = link(self.pool(), b)?;
         // SAFETY: the request is live and its head has been sent.

@@ -4,8 +4,8 @@
 use std::ptr::{self, NonNull};
 
 use ngx::ffi::{
-    ngx_http_upstream_conf_t, ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_msec_t,
-    ngx_palloc, ngx_pfree, ngx_uint_t,
+    ngx_chain_t, ngx_http_upstream_conf_t, ngx_http_upstream_state_t, ngx_http_upstream_t,
+    ngx_msec_t, ngx_palloc, ngx_pfree, ngx_uint_t,
 };
 
 use super::{Request, borrowed, code, pool, request};
@@ -141,6 +141,11 @@ impl<'r> Upstream<'r> {
         }
         let conf = self.conf();
         conf.busy_buffers_size = conf.busy_buffers_size.max(2 * size);
+    }
+
+    /// What nginx has passed to the filters and holds until it is sent.
+    pub(super) fn unsent(&self) -> [*mut ngx_chain_t; 2] {
+        [self.raw().out_bufs, self.raw().busy_bufs]
     }
 
     /// Hands every piece of the response on as it comes, unless a cache stores it.

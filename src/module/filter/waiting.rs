@@ -44,12 +44,27 @@ pub fn total_timeout(r: Request<'_>) {
 pub fn passed_on(r: Request<'_>, ctx: &RequestCtx, rc: isize) -> isize {
     let ClientAbort::Finish(ms) = r.loc_conf().proxy.client_abort() else { return rc };
     let reads_on = rc == code::ERROR && ctx.attempt.finished.get().is_none();
-    if !reads_on || ctx.client_gone.replace(true) {
+    if !reads_on || ctx.client_gone.get() {
         return rc;
     }
-    buf::forget_unsent(r, ctx);
-    ctx.finish.start(r, ms, total_timeout);
+    leave(r, ctx, ms);
     code::OK
+}
+
+/// The client has closed its connection.
+pub fn client_left(r: Request<'_>, ctx: &RequestCtx) {
+    if let ClientAbort::Finish(ms) = r.loc_conf().proxy.client_abort()
+        && !ctx.client_gone.get()
+    {
+        leave(r, ctx, ms);
+    }
+}
+
+/// From now on the answer is read for its usage only, and not for ever.
+fn leave(r: Request<'_>, ctx: &RequestCtx, ms: u64) {
+    ctx.client_gone.set(true);
+    buf::forget_unsent(r);
+    ctx.finish.start(r, ms, total_timeout);
 }
 
 /// The head of an answer whose client has a head already.
@@ -65,10 +80,15 @@ pub(super) fn late_head(mut r: Request<'_>, ctx: &RequestCtx) {
         {
             let options = Options {
                 strip_usage: routed.strip_usage && proxy::injects_usage(r, ctx, provider),
-                model: super::renamed_model(r, ctx, &routed),
+                model: super::renamed_model(r, ctx),
                 ..Options::new(provider.dialect, ctx.endpoint.get())
             };
-            let events = Events { stream: EventStream::new(options), broken: false, clean: false };
+            let events = Events {
+                stream: EventStream::new(options),
+                broken: false,
+                clean: false,
+                done: false,
+            };
             ctx.answer.replace(Answer::Events(Box::new(events)));
         }
     } else {
@@ -101,7 +121,11 @@ fn waits_for(r: Request<'_>, ctx: &RequestCtx) -> Waits {
     let answer = ctx.answer.borrow();
     match &*answer {
         _ if r.has_unsent_output() => Waits::Client,
-        Answer::Events(events) if !events.broken && events.stream.between_events() => Waits::Event,
+        Answer::Events(events)
+            if !events.broken && !events.done && events.stream.between_events() =>
+        {
+            Waits::Event
+        }
         Answer::Untouched if !r.is_header_sent() && r.upstream().is_some() => Waits::Head,
         _ => Waits::Nothing,
     }

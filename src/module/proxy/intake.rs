@@ -36,6 +36,7 @@ pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
         settle_dialect(r, ctx, facts)?;
     }
     ctx.path.set(r.keep(r.path()).ok_or_else(Rejection::internal)?);
+    ctx.unparsed_uri.set(r.unparsed_uri().and_then(|uri| r.keep(uri)));
     let routed = Rc::new(resolve(r, ctx, &asked, &compiled)?);
     first_target(r, ctx, &asked, &routed)?;
     install(&mut r, ctx, &asked, &routed)?;
@@ -202,13 +203,7 @@ pub fn install(
     routed: &Routed,
 ) -> Result<(), Rejection> {
     let provider = routed.provider().ok_or_else(Rejection::internal)?;
-    let path = ctx.path.get();
-    match rebase(&path, &provider.base) {
-        Some(rebased) => r.set_path(&rebased).ok_or_else(Rejection::internal)?,
-        // An earlier attempt may have gone elsewhere.
-        None if r.path() != &*path => r.set_path(&path).ok_or_else(Rejection::internal)?,
-        None => {}
-    }
+    install_path(r, ctx, provider).ok_or_else(Rejection::internal)?;
     let Some(facts) = &asked.facts else { return Ok(()) };
     let changes = Changes {
         model: routed.model(),
@@ -230,6 +225,24 @@ pub fn install(
     }
     slices.push(asked.body.slice(at..asked.body.len()));
     r.replace_body(&slices).ok_or_else(Rejection::internal)
+}
+
+/// Puts the path under the provider's base. As the client wrote it where possible: an escaped slash
+/// in a model's name is no slash. `attempt` puts the client's own back once the request is made.
+fn install_path(r: &mut Request<'_>, ctx: &RequestCtx, provider: &Provider) -> Option<()> {
+    let path = ctx.path.get();
+    match ctx.unparsed_uri.get() {
+        Some(uri) => match rebase(&uri, &provider.base) {
+            Some(rebased) => r.set_unparsed_uri(&rebased),
+            None => Some(()),
+        },
+        None => match rebase(&path, &provider.base) {
+            Some(rebased) => r.set_path(&rebased),
+            // An earlier attempt may have gone elsewhere.
+            None if r.path() != &*path => r.set_path(&path),
+            None => Some(()),
+        },
+    }
 }
 
 /// Whether we ask this provider for the usage of a stream.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use llm_core::auth::Secret;
 use llm_core::dialect::Dialect;
 
-pub use tls::remember_environment;
+pub use tls::Authorities;
 
 /// Interim answers and the status line must fit.
 const MAX_BYTES: u64 = 8192;
@@ -44,6 +44,8 @@ pub struct ProbeTls {
     pub server_name: String,
     /// Whether the certificate is checked.
     pub verify: bool,
+    /// Who may sign it.
+    pub authorities: Authorities,
 }
 
 /// Why there is no status. It holds nothing of the request, so no secret either.

@@ -50,6 +50,26 @@ fn failures_in_a_row_bench() {
 }
 
 #[test]
+fn every_failed_probe_prolongs_the_bench_and_a_good_one_ends_it() {
+    let mut record = record();
+    for step in 0..10 {
+        let now_ms = START_MS + step * 400;
+        probed(&mut record, now_ms, Some(1000));
+        assert_eq!(benched_ms(&mut record, now_ms), Some(1000));
+    }
+    probed(&mut record, START_MS + 3700, None);
+    assert_eq!(admit(&mut record, START_MS + 3700), Admit::Ready);
+}
+
+#[test]
+fn without_a_further_probe_the_bench_of_a_failed_one_ends() {
+    let mut record = record();
+    probed(&mut record, START_MS, Some(1000));
+    assert_eq!(record.benched_until_ms(START_MS + 999), Some(START_MS + 1000));
+    assert_eq!(record.benched_until_ms(START_MS + 1000), None);
+}
+
+#[test]
 fn a_success_between_starts_the_row_anew() {
     let mut record = record();
     for _ in 0..19 {

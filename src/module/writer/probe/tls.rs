@@ -1,8 +1,9 @@
 //! Is it the provider that answers a probe? The handshake of a thread, apart from nginx's OpenSSL,
 //! which belongs to the event loop.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -17,17 +18,25 @@ use super::{ProbeError, ProbeTls, Timed};
 
 type TlsStream = StreamOwned<ClientConnection, Timed>;
 
+thread_local! {
+    // All targets of a thread have the same authorities. It is the thread's, because nobody would
+    // free a static when nginx unloads the module.
+    static CONFIGS: Configs = const { Configs { checking: OnceCell::new(), trusting: OnceCell::new() } };
+}
+
+/// Both keep sessions, so that the next probe needs no full handshake; none where rustls refuses.
+struct Configs {
+    checking: OnceCell<Option<Arc<ClientConfig>>>,
+    trusting: OnceCell<Option<Arc<ClientConfig>>>,
+}
+
 // Nothing of the request is sent before the certificate is known to be good.
 pub(super) fn handshake(mut stream: Timed, tls: &ProbeTls) -> Result<TlsStream, ProbeError> {
-    // Both keep sessions, so that the next probe needs no full handshake.
-    static CHECKING: OnceLock<Option<Arc<ClientConfig>>> = OnceLock::new();
-    static TRUSTING: OnceLock<Option<Arc<ClientConfig>>> = OnceLock::new();
-    let config = if tls.verify {
-        CHECKING.get_or_init(|| tls_config(None))
-    } else {
-        TRUSTING.get_or_init(|| tls_config(Some(AnyCertificate(ring::default_provider()))))
-    };
-    let config = config.clone().ok_or(ProbeError::Tls)?;
+    let config = CONFIGS.with(|configs| {
+        let config = if tls.verify { &configs.checking } else { &configs.trusting };
+        config.get_or_init(|| tls_config(tls)).clone()
+    });
+    let config = config.ok_or(ProbeError::Tls)?;
     let name = ServerName::try_from(tls.server_name.clone()).map_err(|_| ProbeError::Tls)?;
     let mut session = ClientConnection::new(config, name).map_err(|_| ProbeError::Tls)?;
     while session.is_handshaking() {
@@ -38,37 +47,45 @@ pub(super) fn handshake(mut stream: Timed, tls: &ProbeTls) -> Result<TlsStream, 
     Ok(StreamOwned::new(session, stream))
 }
 
-fn tls_config(verifier: Option<AnyCertificate>) -> Option<Arc<ClientConfig>> {
+fn tls_config(tls: &ProbeTls) -> Option<Arc<ClientConfig>> {
     // By name: a provider of the process would be shared with whatever else nginx has loaded.
     let provider = Arc::new(ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
-    let builder = match verifier {
-        None => builder.with_root_certificates(roots()),
-        Some(any) => builder.dangerous().with_custom_certificate_verifier(Arc::new(any)),
+    let builder = if tls.verify {
+        builder.with_root_certificates(tls.authorities.roots())
+    } else {
+        let any = AnyCertificate(ring::default_provider());
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(any))
     };
     Some(Arc::new(builder.with_no_client_auth()))
 }
 
-/// Notes where the environment says that the authorities are. nginx takes the environment away from
-/// its workers, so this is to be called when the configuration is read.
-pub fn remember_environment() {
-    let path = |name| std::env::var_os(name).map(PathBuf::from);
-    CERTIFICATES.get_or_init(|| [path("SSL_CERT_FILE"), path("SSL_CERT_DIR")]);
+/// Where the authorities' certificates are.
+#[derive(Debug, Clone, Default)]
+pub struct Authorities {
+    file: Option<PathBuf>,
+    directory: Option<PathBuf>,
 }
 
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR`, as they were when nginx started.
-static CERTIFICATES: OnceLock<[Option<PathBuf>; 2]> = OnceLock::new();
+impl Authorities {
+    /// What `SSL_CERT_FILE` and `SSL_CERT_DIR` say, else the system's. nginx takes the environment away
+    /// from its workers, so this is to be called when the configuration is read.
+    pub fn of_environment() -> Self {
+        let path = |name| std::env::var_os(name).map(PathBuf::from);
+        Self { file: path("SSL_CERT_FILE"), directory: path("SSL_CERT_DIR") }
+    }
 
-fn roots() -> RootCertStore {
-    let certificates = match CERTIFICATES.get() {
-        None | Some([None, None]) => load_native_certs(),
-        Some([file, dir]) => load_certs_from_paths(file.as_deref(), dir.as_deref()),
-    };
-    let mut roots = RootCertStore::empty();
-    // Without any, no certificate is good, and the probe says so.
-    roots.add_parsable_certificates(certificates.certs);
-    roots
+    fn roots(&self) -> RootCertStore {
+        let certificates = match (self.file.as_deref(), self.directory.as_deref()) {
+            (None, None) => load_native_certs(),
+            (file, directory) => load_certs_from_paths(file, directory),
+        };
+        let mut roots = RootCertStore::empty();
+        // Without any, no certificate is good, and the probe says so.
+        roots.add_parsable_certificates(certificates.certs);
+        roots
+    }
 }
 
 /// Takes every certificate, as nginx does where `ssl_verify=off` is written; the handshake must still

@@ -145,7 +145,7 @@ my $url = 'https://127.0.0.1:' . $t->port('port2') . '/v1/chat/completions';
 my $out = $t->root . '/answer';
 my $send = sub {
     my ($model) = @_;
-    my @command = ('curl', '-sSk', '--max-time', 10 * Test::LLM::Util::scale(), '-o', $out, '-H',
+    my @command = ('curl', '-sk', '--max-time', 10 * Test::LLM::Util::scale(), '-o', $out, '-H',
         'Content-Type: application/json', '--data', qq({"model":"$model","stream":true}), $url);
     return system(@command) >> 8;
 };

@@ -15,7 +15,7 @@ mod pattern;
 mod policy;
 
 pub use after::{Feedback, retry_after_ms};
-pub use body::error_code;
+pub use body::{error_code, is_open};
 pub use chain::{Chain, SkipReason, Told};
 pub use class::{ClassSet, Classes, FailureClass};
 pub use decide::{Decision, NextTarget, Situation, Suppressed, Verdict, decide};

@@ -58,6 +58,7 @@ pub struct Attempt {
     attempt_ms: Cell<u64>,
     /// The status of the current try; 0 is none.
     status: Cell<u16>,
+    head_came: Cell<bool>,
     retries_here: Cell<u32>,
     replayed: Cell<bool>,
     retry_after_ms: Cell<Option<u64>>,
@@ -325,6 +326,7 @@ fn begin_attempt(r: Request<'_>, ctx: &RequestCtx) {
     attempt.attempt_ms.set(r.elapsed_ms());
     attempt.accepted.set(false);
     attempt.replayed.set(false);
+    attempt.head_came.set(false);
     attempt.retry_after_ms.set(None);
     judge::count_attempt(r, ctx);
 }

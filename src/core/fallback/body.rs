@@ -1,6 +1,8 @@
 //! What does the body of a refusal say? The attempt asks for every error status; the body may be cut
 //! off, because only its beginning is kept.
 
+use serde_json::value::RawValue;
+
 use super::ErrorCode;
 use crate::json::{JsonError, Kind, Scanner, Text};
 use crate::usage::each_member;
@@ -22,6 +24,12 @@ pub fn error_code(body: &[u8]) -> Option<ErrorCode> {
     let _ = found.read(&mut Scanner::new(body));
     let error = found.conclude();
     (error != ErrorCode::default()).then_some(error)
+}
+
+/// Whether more of a JSON text has to come before it is whole; for bodies without a length.
+#[must_use]
+pub fn is_open(body: &[u8]) -> bool {
+    serde_json::from_slice::<&RawValue>(body).is_err_and(|error| error.is_eof())
 }
 
 #[derive(Default)]

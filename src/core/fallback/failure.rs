@@ -374,6 +374,7 @@ const PHRASES: &[(&str, Said)] = &[
     ("exceeds the maximum number of tokens allowed", Said::Context),
     ("credit balance is too low", Said::Quota),
     ("content exists risk", Said::Filter),
+    ("content filtering policy", Said::Filter),
 ];
 
 impl Said {

@@ -1,5 +1,7 @@
 //! Which target can be tried, what a failure leads to, and what health learns from it.
 
+use std::collections::VecDeque;
+
 use llm_core::fallback::{
     Decision, Failure, FailureClass, Mode, NextTarget, Situation, SkipReason, Verdict, decide,
 };
@@ -110,8 +112,9 @@ fn check(
     admit_keys(r, ctx, rules, &provider.name, target.model.as_deref(), keys, look)
 }
 
-/// Puts the keys that may be used now before the others. Without one the target is benched; in
-/// `basic` mode, or as the last resort, it is tried all the same.
+/// Takes the best key that may be used now; the other ready ones may follow it. Benched keys do not:
+/// where all are, the target is benched, or, in `basic` mode and as the last resort, the one that
+/// recovers first is tried alone.
 fn admit_keys(
     r: Request<'_>,
     ctx: &RequestCtx,
@@ -128,44 +131,45 @@ fn admit_keys(
     let now_ms = crate::ffi::now_ms();
     let place = |key: Option<usize>| place(keyring, provider, model, key);
     let until = |key| if watched { health::benched_until_ms(r, place(key)) } else { None };
-    let (ready, benched): (Vec<_>, Vec<_>) =
-        candidates.into_iter().partition(|key| until(*key).is_none());
+    let earliest = candidates.iter().filter_map(|key| until(*key).map(|at| (at, *key))).min();
+    let mut ready: VecDeque<_> =
+        candidates.iter().copied().filter(|key| until(*key).is_none()).collect();
     let insists = rules.mode == Mode::Basic || ctx.attempt.last_resort.get();
-    if ready.is_empty() && !insists {
-        let earliest = benched.iter().filter_map(|key| until(*key)).min();
-        return Err((SkipReason::Benched, earliest.map(|at| at.saturating_sub(now_ms))));
-    }
+    let benched = |at: u64| (SkipReason::Benched, Some(at.saturating_sub(now_ms)));
     if look == Look::Peek {
-        return Ok(());
+        return match earliest {
+            Some((at, _)) if ready.is_empty() && !insists => Err(benched(at)),
+            _ => Ok(()),
+        };
     }
-    let mut order = ready.into_iter().chain(benched);
-    let Some(mut chosen) = order.next() else { return Ok(()) };
     ctx.attempt.lease.set(None);
-    let mut others: Vec<_> = order.collect();
-    if watched && !insists {
+    let mut last = earliest;
+    let chosen = loop {
+        let Some(key) = ready.pop_front() else { break None };
         // A key whose bench is over is tried by one request; the others take the next key.
-        loop {
-            match health::ask(r, place(chosen)) {
-                Admit::Ready => break,
-                Admit::Probe { lease } => {
-                    ctx.attempt.lease.set(Some(lease));
-                    break;
-                }
-                Admit::Benched { until_ms } if others.is_empty() => {
-                    return Err((SkipReason::Benched, Some(until_ms.saturating_sub(now_ms))));
-                }
-                Admit::Benched { .. } => chosen = others.remove(0),
+        match if watched { health::ask(r, place(key)) } else { Admit::Ready } {
+            Admit::Ready => break Some(key),
+            Admit::Probe { lease } => {
+                ctx.attempt.lease.set(Some(lease));
+                break Some(key);
+            }
+            Admit::Benched { until_ms } => {
+                last = last.into_iter().chain([(until_ms, key)]).min();
             }
         }
+    };
+    let chosen = match (chosen, last) {
+        (Some(key), _) => key,
+        (None, Some((_, key))) if insists => key,
+        (None, Some((at, _))) => return Err(benched(at)),
+        (None, None) => None,
+    };
+    let mut state = ctx.key.borrow_mut();
+    state.key = chosen;
+    if chosen.is_some() {
+        state.missing = None;
     }
-    if let Some(number) = chosen {
-        let mut state = ctx.key.borrow_mut();
-        (state.key, state.missing) = (Some(number), None);
-    } else {
-        ctx.key.borrow_mut().key = None;
-    }
-    others.reverse();
-    ctx.attempt.other_keys.replace(others.into_iter().flatten().collect());
+    ctx.attempt.other_keys.replace(ready.into_iter().flatten().rev().collect());
     Ok(())
 }
 
@@ -175,7 +179,9 @@ fn place(
     model: Option<&str>,
     key: Option<usize>,
 ) -> Place {
-    let id = key.and_then(|key| keyring?.safe.credentials.key(key)).map(|key| key.id.as_str());
+    // By fingerprint: a secret that replaces a refused one starts afresh, wherever its line stands.
+    let secrets = keyring.zip(key).map(|(keyring, key)| (keyring.safe.secrets(), key));
+    let id = secrets.as_ref().and_then(|(secrets, key)| secrets.store.fingerprint(*key));
     Place::new(provider, model, id)
 }
 

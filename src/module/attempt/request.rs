@@ -20,6 +20,8 @@ const STOCK_TIMEOUT_MS: u64 = 60_000;
 pub struct Waits {
     /// Connection, sending, head.
     pub limits: Limits,
+    /// Until the first content of a stream; zero is no limit of its own.
+    pub first_token_ms: u64,
     /// Between two pieces of an accepted answer.
     pub idle_ms: u64,
     /// How much of a stream is held back.
@@ -160,7 +162,8 @@ fn set_limits(
         send_ms: stock.send_ms.min(rest),
         response_ms: response_ms.min(most).min(rest),
     };
-    attempt.limits.set(Waits { limits, idle_ms, holds });
+    let first_token_ms = if waits_for_token { first_token_ms.min(most).min(rest) } else { 0 };
+    attempt.limits.set(Waits { limits, first_token_ms, idle_ms, holds });
     upstream.set_limits(limits);
 }
 

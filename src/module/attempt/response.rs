@@ -2,7 +2,9 @@
 //! error code; a stream until its first content, or its end.
 
 use llm_core::chunked::Dechunker;
-use llm_core::fallback::{Event, Failure, FailureClass, Feedback, Told, Verdict, error_code};
+use llm_core::fallback::{
+    Event, Failure, FailureClass, Feedback, Told, Verdict, error_code, is_open,
+};
 use llm_core::stream::{BodyEnd, Opening};
 
 use super::request::Holds;
@@ -88,7 +90,7 @@ fn judge(
         return Known::Bad(Event::BadHead);
     }
     if status >= 300 {
-        return judge_refusal(ctx, upstream, status);
+        return judge_refusal(r, ctx, upstream, status);
     }
     let holds = ctx.attempt.limits.get().holds;
     let is_stream = status == 200 && upstream.is_event_stream();
@@ -100,6 +102,12 @@ fn judge(
         return Known::Good;
     }
     let known = judge_stream(ctx, upstream, routed, holds);
+    let first_token_ms = ctx.attempt.limits.get().first_token_ms;
+    if matches!(known, Known::No) && first_token_ms > 0 && !ctx.attempt.head_came.replace(true) {
+        // The head was in time; what is left belongs to the first content.
+        let rest = first_token_ms.saturating_sub(ctx.attempt.duration_ms(r));
+        upstream.restart_read_timer(rest.max(1));
+    }
     if matches!(known, Known::No) && held_content(ctx) {
         // Content comes: from now on the pauses count, not the whole.
         let rest = ctx.remaining_ms(r).unwrap_or(u64::MAX).max(1);
@@ -119,23 +127,21 @@ pub(super) fn held_content(ctx: &RequestCtx) -> bool {
     }
 }
 
-/// A refusal is judged with its body, if that is small and comes with its length.
-fn judge_refusal(ctx: &RequestCtx, upstream: &Upstream<'_>, status: u16) -> Known {
+/// A refusal is judged with the beginning of its body, which tells the error code.
+fn judge_refusal(r: Request<'_>, ctx: &RequestCtx, upstream: &Upstream<'_>, status: u16) -> Known {
     let bad = |error| Known::Bad(Event::Status { status, error });
-    let length = upstream.content_length();
-    let framed = upstream.is_chunked() || length.is_some();
-    if !framed || length.is_some_and(|length| length > MAX_REFUSAL_BYTES as u64) {
+    let framed = upstream.is_chunked() || upstream.content_length().is_some();
+    if !framed && (r.method() == b"HEAD" || !upstream.is_json()) {
         return bad(None);
     }
     let mut held = ctx.attempt.held.borrow_mut();
     let held = held.get_or_insert_with(|| Held::new(upstream, Kind::Refusal(Vec::new())));
     held.read(upstream);
+    let whole = held.is_whole(upstream);
     let Kind::Refusal(body) = &held.kind else { return bad(None) };
-    let whole = match &held.framing {
-        Some(framing) => framing.is_ended(),
-        None => length.is_some_and(|length| held.content_bytes >= length),
-    };
-    if whole || body.len() >= MAX_REFUSAL_BYTES { bad(error_code(body)) } else { Known::No }
+    // Without a length the text itself tells where it ends.
+    let enough = whole || body.len() >= MAX_REFUSAL_BYTES || (!framed && !is_open(body));
+    if enough { bad(error_code(body)) } else { Known::No }
 }
 
 fn judge_stream(ctx: &RequestCtx, upstream: &Upstream<'_>, routed: &Routed, holds: Holds) -> Known {

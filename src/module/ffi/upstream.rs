@@ -67,6 +67,11 @@ impl<'r> Upstream<'r> {
         found
     }
 
+    /// Whether the response is JSON.
+    pub fn is_json(&self) -> bool {
+        self.header("content-type").is_some_and(llm_core::media::is_json)
+    }
+
     /// Whether the response is a stream of server-sent events.
     pub fn is_event_stream(&self) -> bool {
         self.header("content-type").is_some_and(llm_core::media::is_event_stream)

@@ -65,3 +65,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_is_open_until_its_last_bracket() {
+    let whole = br#" {"error":{"message":"a \" } b"}}"#;
+    for end in 0..whole.len() {
+        assert!(is_open(&whole[..end]), "{end}");
+    }
+    assert!(!is_open(whole));
+    assert!(!is_open(b"<html>"));
+    assert!(!is_open(b"{]"));
+}

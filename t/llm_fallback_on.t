@@ -408,7 +408,7 @@ data: \[DONE\]
 >>>
 event: message_stop
 >>>
-\Adata: {"error":{"type":"server_error","message":"of the first"}}\n\n\z
+\Adata: \{"error":\{"type":"server_error","message":"of the first"\}\}\n\n\z
 --- response_body_unlike
 error
 >>>

@@ -142,7 +142,7 @@ POST /v1/chat/completions
 POST /v1/chat/completions
 {"model":"m","stream":true}
 --- response_body_like
-\Adata: \{"a":"x{1000}
+\A(?:: ping\n\n)*data: \{"a":"x{1000}
 xy{10}"\}\n\n(?:: ping\n\n)*data: \[DONE\]\n\n\z
 
 === a refusal that comes after a heartbeat becomes an error event

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use llm_core::auth::{
-    CredentialLine, Credentials, Key, Missing, Policy, RESOLVED, Scopes, Secret, SecretSource,
-    SharedFallback, Store,
+    CredentialLine, Credentials, Key, Missing, Policy, RESOLVED, Scope, Scopes, Secret,
+    SecretSource, SharedFallback, Store,
 };
 use llm_core::route::Routes;
 use llm_core::scrub::Mask;
@@ -27,7 +27,11 @@ const FINGERPRINT_SALT: &[u8] = b"ngx-llm credential fingerprint 1";
 #[derive(Default)]
 pub struct Conf {
     on: Option<bool>,
-    credentials: Option<Vec<CredentialLine>>,
+    /// The lines of each of the four credential directives: each list is inherited by itself.
+    shared: Option<Vec<CredentialLine>>,
+    of_tenants: Option<Vec<CredentialLine>>,
+    of_projects: Option<Vec<CredentialLine>>,
+    of_orgs: Option<Vec<CredentialLine>>,
     inherits_credentials: bool,
     tenant: Option<String>,
     project: Option<String>,
@@ -40,9 +44,18 @@ pub struct Conf {
 impl Conf {
     /// Takes over what the enclosing level says and this one does not.
     pub fn inherit(&mut self, outer: &Self) {
-        self.inherits_credentials = self.credentials.is_none() && outer.credentials.is_some();
         self.on = self.on.or(outer.on);
-        self.credentials = self.credentials.take().or_else(|| outer.credentials.clone());
+        for (own, outer) in [
+            (&mut self.shared, &outer.shared),
+            (&mut self.of_tenants, &outer.of_tenants),
+            (&mut self.of_projects, &outer.of_projects),
+            (&mut self.of_orgs, &outer.of_orgs),
+        ] {
+            if own.is_none() && outer.is_some() {
+                own.clone_from(outer);
+                self.inherits_credentials = true;
+            }
+        }
         self.tenant = self.tenant.take().or_else(|| outer.tenant.clone());
         self.project = self.project.take().or_else(|| outer.project.clone());
         self.org = self.org.take().or_else(|| outer.org.clone());
@@ -62,7 +75,8 @@ impl Conf {
             return Ok(None);
         }
         let mut credentials = Credentials::default();
-        for line in self.credentials.iter().flatten() {
+        let lists = [&self.shared, &self.of_tenants, &self.of_projects, &self.of_orgs];
+        for line in lists.into_iter().flatten().flatten() {
             credentials.push(line.clone())?;
         }
         let fail_closed = self.fail_closed.unwrap_or(true);
@@ -298,7 +312,14 @@ pub const COMMANDS: [Command; 11] = [
 ];
 
 fn add(directive: &str, args: &[&str], conf: &mut LocConf) -> Result<(), String> {
-    conf.auth.credentials.get_or_insert_default().push(CredentialLine::parse(directive, args)?);
+    let line = CredentialLine::parse(directive, args)?;
+    let list = match line.scope {
+        Scope::Shared => &mut conf.auth.shared,
+        Scope::Tenant(_) => &mut conf.auth.of_tenants,
+        Scope::Project(_) => &mut conf.auth.of_projects,
+        Scope::Org(_) => &mut conf.auth.of_orgs,
+    };
+    list.get_or_insert_default().push(line);
     Ok(())
 }
 

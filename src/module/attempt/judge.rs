@@ -60,7 +60,9 @@ fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Lo
             tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
         }
     }
-    first.map_or(Pick::None, |reason| Pick::Skipped(reason, earliest_ms))
+    // A target that will recover matters more than one that cannot serve the request at all.
+    let reason = if earliest_ms.is_some() { Some(SkipReason::Benched) } else { first };
+    reason.map_or(Pick::None, |reason| Pick::Skipped(reason, earliest_ms))
 }
 
 type Unfit = (SkipReason, Option<u64>);
@@ -86,7 +88,7 @@ fn check(
     }
     let keys = match &r.loc_conf().keyring {
         None => Vec::new(),
-        Some(keyring) => match keyring.select(&ctx.owner(r), &provider.name, ctx.random()) {
+        Some(keyring) => match keyring.select(ctx.owner(r), &provider.name, ctx.random()) {
             Ok(keys) => keys,
             Err(missing) => {
                 if look == Look::Take {
@@ -267,11 +269,26 @@ pub(super) fn note_failure(
         attempt.reason.set(Some(failure.label()));
     }
     tell(r, ctx, failure.told());
+    if decision.policy_allowed && decision.suppressed.is_some() {
+        tell_rest(r, ctx);
+    }
     let outcome = match failure.main {
         Some(class) => Outcome::Failed(class, attempt.retry_after_ms.get()),
         None => Outcome::Answered,
     };
     learn(r, ctx, outcome, failure.is_of_the_key());
+}
+
+/// The chain says why what is left of it was not tried.
+fn tell_rest(r: Request<'_>, ctx: &RequestCtx) {
+    let Some(routed) = ctx.routed() else { return };
+    for (index, target) in routed.targets.iter().enumerate().skip(routed.current.get() + 1) {
+        if let Err((reason, _)) = check(r, ctx, &routed, index, Look::Peek)
+            && let Some(provider) = routed.compiled.routes.provider(target.provider)
+        {
+            tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
+        }
+    }
 }
 
 /// Notes an accepted attempt.

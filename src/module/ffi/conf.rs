@@ -34,7 +34,7 @@ pub(super) const fn commands() -> [ngx_command_t; COMMANDS.len() + 1] {
     while index < COMMANDS.len() {
         #[expect(clippy::indexing_slicing, reason = "the compiler runs it, within bounds")]
         {
-            commands[index] = command(&COMMANDS[index], index);
+            commands[index] = command(COMMANDS[index], index);
         }
         index += 1;
     }

@@ -229,7 +229,7 @@ impl<'r> Upstream<'r> {
     /// The request head that the proxy module wrote (a body set by `proxy_set_body` included).
     pub fn request_head(&self) -> Option<&[u8]> {
         // SAFETY: create_request has put the head into the first buffer of the chain.
-        let b = unsafe { (*self.raw().request_bufs.as_ref()?).buf.as_ref() }?;
+        let b = unsafe { self.raw().request_bufs.as_ref()?.buf.as_ref() }?;
         let n = (b.last as usize).saturating_sub(b.pos as usize);
         // SAFETY: the proxy module has written `pos..last`.
         Some(unsafe { std::slice::from_raw_parts(b.pos, n) })

@@ -29,12 +29,19 @@ pub(super) fn add(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
     if routed.policy.enabled {
         tell_fallback(r, ctx);
     }
-    if r.status() >= 400 && crate::attempt::owns_retries(*r) && ctx.attempt.made.get() > 0 {
-        let is_final = ctx.attempt.failure.get().is_some_and(|failure| failure.main.is_some());
-        if is_final {
-            r.add_header("X-Should-Retry", "false");
-        }
+    if is_final_failure(*r, ctx) {
+        r.add_header("X-Should-Retry", "false");
     }
+}
+
+/// Whether the chain was used up, by attempts or because nothing in it could be tried.
+fn is_final_failure(r: Request<'_>, ctx: &RequestCtx) -> bool {
+    let attempt = &ctx.attempt;
+    let failed = match attempt.made.get() {
+        0 => !attempt.chain.borrow().text().is_empty(),
+        _ => attempt.failure.get().is_some_and(|failure| failure.main.is_some()),
+    };
+    failed && crate::attempt::owns_retries(r) && !(200..400).contains(&r.status())
 }
 
 fn name_providers(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed, answered: bool) {

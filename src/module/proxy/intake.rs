@@ -38,9 +38,10 @@ pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
     ctx.path.set(r.keep(r.path()).ok_or_else(Rejection::internal)?);
     ctx.unparsed_uri.set(r.unparsed_uri().and_then(|uri| r.keep(uri)));
     let routed = Rc::new(resolve(r, ctx, &asked, &compiled)?);
+    // Before a target is found: a refusal and its log line tell what was passed over.
+    ctx.routed.replace(Some(routed.clone()));
     first_target(r, ctx, &asked, &routed)?;
     install(&mut r, ctx, &asked, &routed)?;
-    ctx.routed.replace(Some(routed));
     if conf.total_timeout_ms() > 0 {
         ctx.deadline_ms.set(Some(r.elapsed_ms() + conf.total_timeout_ms()));
         ctx.total.start(r, conf.total_timeout_ms(), filter::total_timeout);

@@ -347,7 +347,32 @@ Authorization: Bearer sk-client-SECRET-9
 --- provider_first_requests: 0
 --- provider_second_requests: 0
 
-=== and one to an address in a variable
+=== an answer from an address in a variable is not used: nobody has edited that request
+--- http_config
+    upstream one { server %%first%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_default_provider first;
+    llm_auth_credential first sk-first-SECRET-1;
+    location /v1/ {
+        llm_proxy;
+        llm_auth;
+        set $elsewhere %%second%%;
+        proxy_pass http://$elsewhere;
+    }
+--- request
+POST /v1/chat/completions
+{"model":"a"}
+--- error_code: 500
+--- response_json
+{"error":{"code":"internal_error"}}
+--- error_log
+llm: proxy_pass goes to an address that is no upstream block: write "proxy_pass http://$llm_provider_upstream"
+--- after
+is(main::secrets_at($t, 'second'), '', 'it has no key of ours');
+
+=== and the request for it is not sent
+--- SKIP
 --- http_config
     upstream one { server %%first%%; }
 --- config
@@ -368,6 +393,40 @@ Authorization: Bearer sk-client-SECRET-9
 --- error_code: 500
 --- provider_first_requests: 0
 --- provider_second_requests: 0
+
+=== an error page in another gateway location does not mix the keys of both
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+--- config
+    location /v1/ {
+        llm_proxy;
+        llm_auth;
+        llm_proxy_route first one;
+        llm_proxy_default_provider first;
+        llm_auth_credential first sk-first-SECRET-1;
+        proxy_intercept_errors on;
+        error_page 500 @other;
+        proxy_pass http://$llm_provider_upstream;
+    }
+    location @other {
+        llm_proxy;
+        llm_auth;
+        llm_proxy_route second two;
+        llm_proxy_default_provider second;
+        llm_auth_credential second sk-second-SECRET-2;
+        proxy_pass http://$llm_provider_upstream;
+    }
+--- provider_first
+{"status":500,"times":"always"}
+--- request
+POST /v1/chat/completions
+{"model":"a"}
+--- error_code: 500
+--- after
+# The request keeps its route, and with it the keys of the location where it was routed.
+is(main::secrets_at($t, 'first'), 'sk-first-SECRET-1', 'the first has seen its own');
+unlike(main::secrets_at($t, 'second'), qr/first/, 'the second has seen no other');
 
 === a provider cannot lead us elsewhere with a redirect of its own
 --- http_config

@@ -236,7 +236,7 @@ exited on signal 9
 --- requests
 POST /v1/chat/completions
 {"model":"m"}
->>> kill worker
+>>> new connection, kill worker
 POST /v1/chat/completions
 {"model":"m"}
 --- after
@@ -262,7 +262,9 @@ $t->mock->script('first', [
     { status => 401, delay_ms => 1500, body => 'refused: sk-first-SECRET-1' },
 ]);
 my $client = Test::LLM::Client->new($t->address);
-$client->transmit("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}");
+my $body = '{"model":"m"}';
+$client->transmit("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n"
+    . 'Content-Length: ' . length($body) . "\r\n\r\n$body");
 wait_until { $t->mock->state('first')->{requests} } 5;
 $t->write_file('key', "sk-first-SECRET-2\n");
 ok((wait_until { main::key_now($t) eq 2 } 5), 'meanwhile the file has changed');

@@ -217,7 +217,6 @@ $t->mock->script('first', [
 ]);
 is($t->request(qq(POST /unbuffered/v1/chat/completions\n{"model":"m"}))->{body},
     "$before***$after", 'byte by byte');
---- provider_first_requests: 41
 
 === a key that is cut by nginx's buffers and its temporary file
 --- http_config
@@ -250,7 +249,6 @@ for my $framing (qw(chunked length close)) {
     # The parts of a key are no key, but the harness takes them for one.
     $answer->{raw} = '';
 }
---- provider_first_requests: 3
 
 === what is no key is not touched, to the byte
 --- http_config
@@ -274,7 +272,6 @@ for my $framing (qw(chunked length close)) {
     is($answer->{status}, 418, "$framing: the status");
     ok($answer->{body} eq $bytes, 'the bytes');
 }
---- provider_first_requests: 3
 
 === an answer without a body, to HEAD and otherwise
 --- http_config
@@ -313,7 +310,7 @@ POST /v1/chat/completions
 --- response_body chomp
 see /?k=***
 
-=== a success that holds an error
+=== a success that holds an error, with the length that was told
 --- http_config
     upstream one { server %%first%%; }
 --- config
@@ -324,6 +321,8 @@ see /?k=***
 --- provider_first
 200 {"error":{"message":"Incorrect API key provided: sk-first-SECRET-1"}}
 
+{"body":"sk-first-SECRET-1","headers":{"content-type":"text/plain"}}
+
 202 {"error":{"message":"Incorrect API key provided: sk-first-SECRET-1"}}
 --- requests
 POST /v1/chat/completions
@@ -331,9 +330,89 @@ POST /v1/chat/completions
 >>>
 POST /v1/chat/completions
 {"model":"a"}
---- error_code: 200 202
---- response_json
+>>>
+POST /v1/chat/completions
+{"model":"a"}
+--- error_code: 200 200 202
+--- response_body
+{"error":{"message":"Incorrect API key provided: *****************"}}
+>>>
+*****************
+>>>
 {"error":{"message":"Incorrect API key provided: ***"}}
+--- response_headers
+content-length: 69
+!transfer-encoding
+>>>
+content-length: 17
+!transfer-encoding
+>>>
+!content-length
+
+=== content that repeats the key, cut anywhere
+--- http_config
+    upstream one { server %%first%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_default_provider first;
+    llm_auth_credential first sk-first-SECRET-1;
+    location /v1/ { llm_proxy; llm_auth; proxy_pass http://$llm_provider_upstream; }
+--- after
+my ($before, $secret, $after) = ('{"choices":[{"text":"', 'sk-first-SECRET-1', '."}],"usage":{}}');
+my $text = "$before$secret$after";
+for my $framing (qw(chunked length)) {
+    for my $cut (length($before) - 1, length($before) + 5, length("$before$secret")) {
+        my @chunks = (substr($text, 0, $cut), substr($text, $cut));
+        $t->mock->script('first', [
+            {
+                status => 200, framing => $framing, chunks => \@chunks, pace_ms => 1,
+                headers => { 'content-type' => 'application/json' },
+            },
+        ]);
+        my $answer = $t->request(qq(POST /v1/chat/completions\n{"model":"m"}));
+        is($answer->{body}, $before . '*' x length($secret) . $after, "$framing, behind $cut bytes");
+        ok($answer->{complete}, 'the answer is complete');
+    }
+}
+
+=== a stream whose text repeats the key, cut anywhere
+--- http_config
+    upstream one { server %%first%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_default_provider first;
+    llm_auth_credential first sk-first-SECRET-1;
+    location /v1/ { llm_proxy; llm_auth; proxy_pass http://$llm_provider_upstream; }
+--- after
+my $event = qq(data: {"choices":[{"index":0,"delta":{"content":"sk-first-SECRET-1 s"}}]}\n\n);
+my $text = "$event${event}data: [DONE]\n\n";
+my $masked = $text =~ s/sk-first-SECRET-1/***/gr;
+for my $cut (40 .. 75) {
+    my @chunks = (substr($text, 0, $cut), substr($text, $cut));
+    $t->mock->script('first', [
+        {
+            status => 200, framing => 'chunked', chunks => \@chunks, pace_ms => 1,
+            headers => { 'content-type' => 'text/event-stream' },
+        },
+    ]);
+    my $answer = $t->request(qq(POST /v1/chat/completions\n{"model":"m","stream":true}));
+    is($answer->{body}, $masked, "cut behind $cut bytes");
+}
+
+=== the end of an event never waits for the next one
+--- http_config
+    upstream one { server %%first%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_default_provider first;
+    llm_auth_credential first sk-first-SECRET-1;
+    location /v1/ { llm_proxy; llm_auth; proxy_pass http://$llm_provider_upstream; }
+--- provider_first
+{"sse":["{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"sk-first\"}}]}"],"fault":"stall","after":1}
+--- request
+POST /v1/chat/completions
+{"model":"m","stream":true}
+--- abort_after: "sk-first"}}]}\n\n
 
 === an error inside of a stream
 --- http_config

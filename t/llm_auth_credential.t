@@ -334,7 +334,7 @@ the arguments of an llm_auth_credential line may be in the wrong order, the prov
 --- must_fail
 the arguments of an llm_auth_credential line may be in the wrong order
 
-=== nor is one in front of a source
+=== nor is a short one that looks like a key
 --- http_config
     upstream one { server 127.0.0.1:1; }
 --- config
@@ -343,10 +343,16 @@ the arguments of an llm_auth_credential line may be in the wrong order
         llm_auth;
         llm_proxy_route first one;
         llm_proxy_default_provider first;
-        llm_auth_credential sk-first-SECRET-1 id=main;
+        llm_auth_credential sk-first-SECRET-1 frist;
     }
 --- must_fail
 the arguments of an llm_auth_credential line may be in the wrong order
+
+=== nor is one where the provider was left out
+--- config
+    llm_auth_credential sk-first-SECRET-1 id=main;
+--- must_fail
+"llm_auth_credential" needs a provider and a secret in %%root%%/nginx.conf
 
 === a line needs a provider and a secret
 --- config
@@ -358,7 +364,7 @@ invalid number of arguments in "llm_auth_credential" directive in %%root%%/nginx
 --- config
     llm_auth_credential first sk-first-SECRET-1 id=a weight=1 sk-first-SECRET-2;
 --- must_fail
-invalid number of arguments in "llm_auth_credential" directive in %%root%%/nginx.conf
+invalid parameter behind the secret in "llm_auth_credential", it must be id= or weight= in %%root%%/nginx.conf
 
 === a provider has a name
 --- config
@@ -561,7 +567,7 @@ LLM_EMPTY=
         llm_auth_credential first env:LLM_EMPTY id=main;
     }
 --- must_fail
-the secret of shared credential "main" for provider "first" is missing: environment variable "LLM_EMPTY" is empty in %%root%%/nginx.conf
+the secret of shared credential "main" for provider "first" is missing: cannot use environment variable "LLM_EMPTY": it is empty in %%root%%/nginx.conf
 
 === a variable with two words is not shown
 --- http_config
@@ -577,7 +583,7 @@ LLM_TWO=sk-first-SECRET-1 sk-first-SECRET-2
         llm_auth_credential first env:LLM_TWO;
     }
 --- must_fail
-the secret of shared credential "env:LLM_TWO" for provider "first" is missing: environment variable "LLM_TWO" must be one word of visible ASCII characters in %%root%%/nginx.conf
+the secret of shared credential "env:LLM_TWO" for provider "first" is missing: cannot use environment variable "LLM_TWO": it must be one word of visible ASCII characters in %%root%%/nginx.conf
 
 === a file that is not there is a start error
 --- http_config
@@ -610,8 +616,8 @@ the secret of shared credential "file:logs" for provider "first" is missing: can
 === so is an empty file
 --- http_config
     upstream one { server 127.0.0.1:1; }
---- user_files
->>> empty
+--- init
+$t->write_file('empty', "\n");
 --- config
     location / {
         llm_proxy;
@@ -621,7 +627,7 @@ the secret of shared credential "file:logs" for provider "first" is missing: can
         llm_auth_credential first file:empty;
     }
 --- must_fail
-the secret of shared credential "file:empty" for provider "first" is missing: file "%%root%%/empty" is empty in %%root%%/nginx.conf
+the secret of shared credential "file:empty" for provider "first" is missing: cannot use "%%root%%/empty": it is empty in %%root%%/nginx.conf
 
 === a file with more than a secret is not shown
 --- http_config
@@ -639,7 +645,7 @@ sk-first-SECRET-2
         llm_auth_credential first file:two;
     }
 --- must_fail
-the secret of shared credential "file:two" for provider "first" is missing: file "%%root%%/two" must be one word of visible ASCII characters in %%root%%/nginx.conf
+the secret of shared credential "file:two" for provider "first" is missing: cannot use "%%root%%/two": it must be one word of visible ASCII characters in %%root%%/nginx.conf
 
 === nor is one that is too large for a key
 --- http_config
@@ -655,7 +661,7 @@ $t->write_file('large', 'sk-first-SECRET-1' . 'x' x 8192);
         llm_auth_credential first file:large;
     }
 --- must_fail
-the secret of shared credential "file:large" for provider "first" is missing: file "%%root%%/large" is longer than 8192 bytes in %%root%%/nginx.conf
+the secret of shared credential "file:large" for provider "first" is missing: cannot use "%%root%%/large": it is longer than 8192 bytes in %%root%%/nginx.conf
 
 === without fail_closed what is missing is a warning
 --- http_config
@@ -679,7 +685,7 @@ sk-first-SECRET-2
 --- must_warn
 the secret of shared credential "env:LLM_NOT_THERE" for provider "first" is missing: environment variable "LLM_NOT_THERE" is not set in %%root%%/nginx.conf
 the secret of shared credential "file:keys/first" for provider "first" is missing: cannot read "%%root%%/keys/first": No such file or directory (os error 2) in %%root%%/nginx.conf
-the secret of shared credential "file:two" for provider "first" is missing: file "%%root%%/two" must be one word of visible ASCII characters in %%root%%/nginx.conf
+the secret of shared credential "file:two" for provider "first" is missing: cannot use "%%root%%/two": it must be one word of visible ASCII characters in %%root%%/nginx.conf
 provider "second" has no credential, add llm_auth_credential second <secret> or its requests are sent without one in %%root%%/nginx.conf
 
 === a secret is not for an upstream block

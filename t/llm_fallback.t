@@ -1012,6 +1012,56 @@ data: \[DONE\]\n\n\z
 --- provider_first_requests: 1
 --- provider_second_requests: 1
 
+=== what a failed attempt said of caching does not count
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+    proxy_cache_path %%root%%/cache keys_zone=llm:1m;
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_default_provider first;
+    llm_fallback_route first second;
+    proxy_cache llm;
+    proxy_cache_methods POST;
+    proxy_cache_key $uri$request_body;
+    add_header X-Cache $upstream_cache_status always;
+    location /valid/v1/ { llm_proxy; llm_fallback; proxy_cache_valid 200 1m; proxy_pass http://$llm_provider_upstream; }
+    location /none/v1/ { llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+--- provider_first
+500
+Cache-Control: no-store
+{}
+
+500
+Cache-Control: max-age=3600
+{}
+
+500
+Cache-Control: max-age=3600
+{}
+--- requests
+POST /valid/v1/chat/completions
+{"model":"m"}
+>>>
+POST /valid/v1/chat/completions
+{"model":"m"}
+>>>
+POST /none/v1/chat/completions
+{"model":"m"}
+>>>
+POST /none/v1/chat/completions
+{"model":"m"}
+--- response_headers
+X-Cache: MISS
+>>>
+X-Cache: HIT
+>>>
+X-Cache: MISS
+>>>
+X-Cache: MISS
+--- provider_second_requests: 3
+
 === connections of both providers are used again
 --- http_config
     upstream one { server %%first%%; keepalive 4; }

@@ -560,6 +560,122 @@ X-LLM-Chain: ~^third/claude:empty_response:\d+ms, fourth/claude:200:\d+ms$
 >>>
 X-LLM-Provider: first
 
+=== stream_error: answers that are no streams, with an error in them or broken off
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+    llm_proxy;
+    llm_proxy_route first one idle_timeout=200ms;
+    llm_proxy_route second two;
+    llm_proxy_default_provider first;
+    llm_fallback;
+    llm_fallback_route first second;
+--- config
+    location /yes/v1/ { llm_fallback_on stream_error; proxy_pass http://$llm_provider_upstream; }
+    location /no/v1/ {
+        llm_fallback_on connect_error transport_timeout upstream_5xx rate_limited overloaded
+            first_token_timeout auth_error quota_exhausted context_length content_filter not_found;
+        proxy_pass http://$llm_provider_upstream;
+    }
+--- provider_first
+200 {"error":{"message":"of the first"}}
+
+{"fault":"short_length"}
+
+{"fault":"stall","after":1,"chunks":["{\"choices\":"],"headers":{"content-type":"application/json"}}
+
+200 {"error":{"message":"of the first"}}
+
+{"fault":"short_length"}
+--- requests
+POST /yes/v1/chat/completions
+{"model":"m"}
+>>>
+POST /yes/v1/chat/completions
+{"model":"m"}
+>>>
+POST /yes/v1/chat/completions
+{"model":"m"}
+>>>
+POST /no/v1/chat/completions
+{"model":"m"}
+>>>
+POST /no/v1/chat/completions
+{"model":"m"}
+--- incomplete_response: 5
+--- response_body_like
+Hello from second\.
+>>>
+Hello from second\.
+>>>
+Hello from second\.
+>>>
+of the first
+>>>
+Hello from first\.
+--- response_headers
+X-LLM-Chain: ~^first/m:stream_error:\d+ms, second/m:200:\d+ms$
+>>>
+X-LLM-Chain: ~^first/m:stream_error:\d+ms, second/m:200:\d+ms$
+>>>
+X-LLM-Chain: ~^first/m:stream_error:\d+ms, second/m:200:\d+ms$
+>>>
+X-LLM-Chain: ~^first/m:200:\d+ms$
+>>>
+X-LLM-Chain: ~^first/m:200:\d+ms$
+
+=== empty_response: a refusal of the content is not empty, and not routed around
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+    llm_proxy;
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_route third one anthropic;
+    llm_proxy_route fourth two anthropic;
+    llm_proxy_model_pattern m first;
+    llm_proxy_model_pattern claude third;
+    llm_fallback;
+    llm_fallback_route first second;
+    llm_fallback_route third fourth;
+--- config
+    location /v1/ { llm_fallback_on empty_response; proxy_pass http://$llm_provider_upstream; }
+--- provider_first
+200 {"choices":[{"message":{"content":""},"finish_reason":"content_filter"}]}
+
+sse
+{"choices":[{"delta":{"role":"assistant","content":""}}]}
+{"choices":[{"delta":{},"finish_reason":"content_filter"}]}
+[DONE]
+
+200 {"type":"message","content":[],"stop_reason":"refusal"}
+
+sse
+event: message_start data: {"type":"message_start","message":{"content":[]}}
+event: message_delta data: {"type":"message_delta","delta":{"stop_reason":"refusal"}}
+event: message_stop data: {"type":"message_stop"}
+--- requests
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m","stream":true}
+>>>
+POST /v1/messages
+{"model":"claude","max_tokens":1,"messages":[]}
+>>>
+POST /v1/messages
+{"model":"claude","max_tokens":1,"stream":true,"messages":[]}
+--- response_body_like
+content_filter
+>>>
+content_filter
+>>>
+refusal
+>>>
+refusal
+--- provider_second_requests: 0
+
 === bad_response: a success that is not JSON, and one that is broken
 --- http_config
     upstream one { server %%first%%; }

@@ -23,8 +23,9 @@ __DATA__
 --- after
 my $body = '{"model":"m","stream":true}';
 my $client = Test::LLM::Client->new($t->address);
+my $pace_ms = Test::LLM::Util::scale() > 1 ? 80 : 20;
 $client->transmit("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-    . qq(X-Mock: {"pace_ms":20,"words":60}\r\nContent-Length: ) . length($body) . "\r\n\r\n$body");
+    . qq(X-Mock: {"pace_ms":$pace_ms,"words":60}\r\nContent-Length: ) . length($body) . "\r\n\r\n$body");
 # What "abort" has seen stays in the connection's buffer for the second call.
 my $began = $client->receive(abort => sub { $_[0] =~ /"content":"Hello"/ });
 $t->reload;
@@ -49,13 +50,14 @@ ok((wait_until { $t->error_log =~ /worker process \d+ exited with code 0/ } 5), 
     llm_proxy_total_timeout 30s;
     location /v1/ { llm_proxy; proxy_pass http://$llm_provider_upstream; }
 --- after
+my $ms = Test::LLM::Util::scale() > 1 ? 3000 : 600;
 my @clients = map {
     my $client = Test::LLM::Client->new($t->address);
     my $body = qq({"model":"m","stream":$_->[0]});
     $client->transmit("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         . "X-Mock: $_->[1]\r\nContent-Length: " . length($body) . "\r\n\r\n$body");
     $client;
-} ['true', '{"delay_ms":600}'], ['true', '{"pace_ms":300,"words":2}'], ['false', '{"delay_ms":600}'];
+} [true => qq({"delay_ms":$ms})], [true => qq({"first_ms":$ms})], [false => qq({"delay_ms":$ms})];
 wait_until { $t->mock->state('first')->{requests} == 3 } 5;
 $t->reload;
 is($t->mock->state('first')->{running}, 3, 'all three are under way');

@@ -186,6 +186,7 @@ impl<'a> Walk<'a> {
             b"error" => self.error(scanner),
             b"delta" | b"audio" => self.delta(scanner),
             b"content_block" => self.block(scanner),
+            b"stop_reason" => self.stop_reason(scanner),
             b"message" | b"response" => self.answer(scanner),
             b"type" => {
                 self.kind = string(scanner)?;
@@ -276,7 +277,11 @@ impl<'a> Walk<'a> {
                     Some(reason) if reason.is("error") => {
                         suspect(&mut self.event.fault, Fault::Bare);
                     }
-                    Some(_) => self.event.said.finished = true,
+                    Some(reason) => {
+                        self.event.said.finished = true;
+                        // A refusal of the content is the answer, if nothing else comes.
+                        self.event.said.content |= reason.is("content_filter");
+                    }
                     None => {}
                 }
                 Ok(())
@@ -297,11 +302,20 @@ impl<'a> Walk<'a> {
                 b"text" | b"thinking" | b"partial_json" | b"signature" | b"citation" => {
                     self.delta_filled |= filled(scanner)?;
                 }
-                b"stop_reason" => self.event.said.finished |= filled(scanner)?,
+                b"stop_reason" => self.stop_reason(scanner)?,
                 _ => return scanner.value().map(drop),
             }
             Ok(())
         })
+    }
+
+    /// In Anthropic's answers and their last events.
+    fn stop_reason(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+        if let Some(reason) = string(scanner)?.filter(|reason| !reason.raw.is_empty()) {
+            self.event.said.finished = true;
+            self.event.said.content |= reason.is("refusal");
+        }
+        Ok(())
     }
 
     fn block(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {

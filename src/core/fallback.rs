@@ -4,6 +4,7 @@
 //! arguments.
 
 mod after;
+mod answer;
 mod body;
 mod chain;
 mod class;
@@ -15,6 +16,7 @@ mod pattern;
 mod policy;
 
 pub use after::{Feedback, retry_after_ms};
+pub use answer::fault_of_answer;
 pub use body::{error_code, is_open};
 pub use chain::{Chain, SkipReason, Told};
 pub use class::{ClassSet, Classes, FailureClass};

@@ -3,7 +3,7 @@
 
 mod private;
 
-use private::is_private;
+use private::{is_private, starts_with};
 
 use crate::auth::Secret;
 use crate::dialect::Dialect;
@@ -139,14 +139,11 @@ pub fn host_of_server(name: &str) -> &str {
 
 fn is_dropped(name: &[u8], value: &[u8], edit: &HeadEdit<'_>) -> bool {
     let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
-    let starts_with = |prefix: &str| {
-        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
-    };
     // "close" is what the proxy module writes by itself; it would end every keep-alive.
     is("connection") && value.eq_ignore_ascii_case(b"close")
         || DROPPED.iter().any(|word| is(word))
         || edit.version.is_some() && is("anthropic-version")
-        || edit.own_prefixes.iter().any(|prefix| starts_with(prefix))
+        || edit.own_prefixes.iter().any(|prefix| starts_with(name, prefix))
         || match edit.credential {
             Credential::Client => false,
             Credential::Operator { dialect, .. } => {

@@ -5,7 +5,9 @@
 //! otherwise (base64) or cut. Secrets of fewer than 8 bytes are not looked for: they would be found in
 //! innocent text.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
@@ -34,9 +36,19 @@ struct Needles {
 /// Masks one body.
 pub struct Scrubber {
     mask: Mask,
+    cover: Cover,
     /// The end of the bytes so far that may be the beginning of a secret; shorter than the longest one.
     carry: Vec<u8>,
     hits: u64,
+}
+
+/// What stands in the place of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cover {
+    /// `***`, which does not even tell its length.
+    Short,
+    /// As many stars as it has bytes, for a body whose length was told already.
+    SameLength,
 }
 
 /// There are too many secrets for one search.
@@ -82,7 +94,7 @@ impl Mask {
         let needles = self.0.as_deref()?;
         needles.find(text, 0)?;
         let mut covered = Vec::with_capacity(text.len());
-        needles.cover(text, |part| covered.extend_from_slice(part));
+        needles.cover(text, Cover::Short, |part| covered.extend_from_slice(part));
         Some(covered)
     }
 }
@@ -90,8 +102,8 @@ impl Mask {
 impl Scrubber {
     /// For one body.
     #[must_use]
-    pub fn new(mask: &Mask) -> Self {
-        Self { mask: mask.clone(), carry: Vec::new(), hits: 0 }
+    pub fn new(mask: &Mask, cover: Cover) -> Self {
+        Self { mask: mask.clone(), cover, carry: Vec::new(), hits: 0 }
     }
 
     /// How many secrets were covered.
@@ -100,10 +112,21 @@ impl Scrubber {
         self.hits
     }
 
+    /// What goes on of a chunk, the last one of the body or not: its beginning, or a text that is not
+    /// in it.
+    pub fn clean<'c>(&mut self, chunk: &'c [u8], is_last: bool) -> Cow<'c, [u8]> {
+        let mut cleaned = Cleaned { chunk, text: Cow::Borrowed(&[]) };
+        self.feed(chunk, &mut cleaned);
+        if is_last {
+            self.finish(&mut cleaned);
+        }
+        cleaned.text
+    }
+
     /// Sends the chunk on, but for an end that may be the beginning of a secret: that waits for the
     /// next chunk. Secrets have no line breaks, so the end of an event never waits.
     pub fn feed<S: Sink>(&mut self, chunk: &[u8], sink: &mut S) {
-        let Self { mask, carry, hits } = self;
+        let Self { mask, cover, carry, hits } = self;
         let mut out = Output::new(sink);
         let Some(needles) = mask.0.as_deref() else {
             out.pass(0..chunk.len());
@@ -113,7 +136,7 @@ impl Scrubber {
         if before > 0 && chunk.len() <= needles.longest {
             carry.extend_from_slice(chunk);
             let mut sent = Carried { bytes: carry, out: &mut out };
-            let tail = needles.scan(carry, 0, hits, &mut sent);
+            let tail = needles.scan(carry, 0, *cover, hits, &mut sent);
             carry.drain(..tail);
             return out.flush();
         }
@@ -121,9 +144,9 @@ impl Scrubber {
         if before > 0 {
             // Long enough to hold every secret that begins in the carry.
             carry.extend_from_slice(chunk.get(..needles.longest).unwrap_or(chunk));
-            start = needles.settle(carry, before, hits, &mut out);
+            start = needles.settle(carry, before, *cover, hits, &mut out);
         }
-        let tail = needles.scan(chunk, start, hits, &mut out);
+        let tail = needles.scan(chunk, start, *cover, hits, &mut out);
         carry.clear();
         carry.extend_from_slice(chunk.get(tail..).unwrap_or_default());
         out.flush();
@@ -133,8 +156,31 @@ impl Scrubber {
     pub fn finish<S: Sink>(&mut self, sink: &mut S) {
         let Some(needles) = self.mask.0.as_deref() else { return };
         let mut out = Output::new(sink);
-        self.hits += needles.cover(&self.carry, |part| out.own(part));
+        self.hits += needles.cover(&self.carry, self.cover, |part| out.own(part));
         self.carry.clear();
+    }
+}
+
+/// Puts what goes on together; nothing is copied as long as it is the beginning of the chunk.
+struct Cleaned<'c> {
+    chunk: &'c [u8],
+    text: Cow<'c, [u8]>,
+}
+
+impl Sink for Cleaned<'_> {
+    fn pass(&mut self, range: Range<usize>) {
+        match self.text {
+            Cow::Borrowed(text) if text.len() == range.start => {
+                self.text = Cow::Borrowed(self.chunk.get(..range.end).unwrap_or_default());
+            }
+            _ => self.own(self.chunk.get(range).unwrap_or_default()),
+        }
+    }
+
+    fn own(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.text.to_mut().extend_from_slice(bytes);
+        }
     }
 }
 
@@ -143,12 +189,26 @@ impl Needles {
         self.search.find(Input::new(bytes).range(from..))
     }
 
+    /// What stands for a secret of `len` bytes.
+    fn stars(&self, cover: Cover, len: usize, mut send: impl FnMut(&[u8])) {
+        const STARS: &[u8] = &[b'*'; 64];
+        if cover == Cover::Short {
+            return send(self.cover);
+        }
+        let mut left = len;
+        while let Some(stars) = STARS.get(..left.min(STARS.len())).filter(|stars| !stars.is_empty())
+        {
+            send(stars);
+            left -= stars.len();
+        }
+    }
+
     /// Sends a whole text; returns how many secrets it had.
-    fn cover(&self, text: &[u8], mut send: impl FnMut(&[u8])) -> u64 {
+    fn cover(&self, text: &[u8], cover: Cover, mut send: impl FnMut(&[u8])) -> u64 {
         let (mut at, mut hits) = (0, 0);
         while let Some(found) = self.find(text, at) {
             send(text.get(at..found.start()).unwrap_or_default());
-            send(self.cover);
+            self.stars(cover, found.len(), &mut send);
             hits += 1;
             at = found.end();
         }
@@ -157,7 +217,14 @@ impl Needles {
     }
 
     /// Sends `bytes` from `from` on; what is behind the returned position has to wait.
-    fn scan(&self, bytes: &[u8], from: usize, hits: &mut u64, out: &mut impl Sink) -> usize {
+    fn scan(
+        &self,
+        bytes: &[u8],
+        from: usize,
+        cover: Cover,
+        hits: &mut u64,
+        out: &mut impl Sink,
+    ) -> usize {
         let mut at = from;
         let mut tail = self.tail(bytes, at);
         while let Some(found) = self.find(bytes, at) {
@@ -165,7 +232,7 @@ impl Needles {
                 break;
             }
             out.pass(at..found.start());
-            out.own(self.cover);
+            self.stars(cover, found.len(), |part| out.own(part));
             *hits += 1;
             at = found.end();
             if tail < at {
@@ -178,12 +245,19 @@ impl Needles {
 
     /// Sends the first `end` bytes and every secret that begins in them; returns how far behind them
     /// the last one reaches.
-    fn settle(&self, bytes: &[u8], end: usize, hits: &mut u64, out: &mut impl Sink) -> usize {
+    fn settle(
+        &self,
+        bytes: &[u8],
+        end: usize,
+        cover: Cover,
+        hits: &mut u64,
+        out: &mut impl Sink,
+    ) -> usize {
         let mut sent = Carried { bytes, out };
         let mut at = 0;
         while let Some(found) = self.find(bytes, at).filter(|found| found.start() < end) {
             sent.pass(at..found.start());
-            sent.own(self.cover);
+            self.stars(cover, found.len(), |part| sent.own(part));
             *hits += 1;
             at = found.end();
         }

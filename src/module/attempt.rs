@@ -17,7 +17,7 @@ use llm_core::fallback::{
 
 use crate::ctx::RequestCtx;
 use crate::ffi::Request;
-use crate::ffi::upstream::{Limits, Upstream};
+use crate::ffi::upstream::{Caching, Limits, Upstream};
 use crate::proxy;
 
 pub use judge::{Pick, note_broken, pick};
@@ -71,6 +71,10 @@ pub struct Attempt {
     bound_attempts: Cell<Option<u32>>,
     /// What the operator's `proxy_*` lines say, before our changes.
     stock: Cell<Limits>,
+    /// What a cache is to do, before a response has said anything of it.
+    caching: Cell<Caching>,
+    /// The accepted response is a failure that was judged as one.
+    passes_failure: Cell<bool>,
     /// The body that nginx sends is ours.
     pub body_replaced: Cell<bool>,
 }
@@ -170,6 +174,7 @@ pub fn begin(
     attempt.started_ms.set(Some(r.elapsed_ms()));
     attempt.default_tls.set(upstream.is_tls());
     attempt.made.set(1);
+    attempt.caching.set(upstream.caching());
     if r.loc_conf().proxy.finishes_after_abort() {
         r.watch_client();
     }
@@ -208,6 +213,7 @@ pub fn switch(mut r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>)
     let block = r.main_conf().block(&provider.upstream)?;
     upstream.set_is_tls(provider.ssl.unwrap_or(attempt.default_tls.get()));
     upstream.reset_buffering();
+    upstream.set_caching(attempt.caching.get());
     // Also for the same target: its balancer has counted its servers as tried.
     upstream.enter(&ctx.hooks, block)?;
     let asked = ctx.asked()?;
@@ -325,6 +331,7 @@ fn begin_attempt(r: Request<'_>, ctx: &RequestCtx) {
     let attempt = &ctx.attempt;
     attempt.attempt_ms.set(r.elapsed_ms());
     attempt.accepted.set(false);
+    attempt.passes_failure.set(false);
     attempt.replayed.set(false);
     attempt.head_came.set(false);
     attempt.retry_after_ms.set(None);

@@ -3,6 +3,7 @@
 //! the configuration; no log, variable or header ever holds one.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -32,7 +33,8 @@ pub struct Conf {
     of_tenants: Option<Vec<CredentialLine>>,
     of_projects: Option<Vec<CredentialLine>>,
     of_orgs: Option<Vec<CredentialLine>>,
-    inherits_credentials: bool,
+    /// Scopes whose lines stand in an enclosing block.
+    inherited: Vec<&'static str>,
     tenant: Option<String>,
     project: Option<String>,
     org: Option<String>,
@@ -45,15 +47,15 @@ impl Conf {
     /// Takes over what the enclosing level says and this one does not.
     pub fn inherit(&mut self, outer: &Self) {
         self.on = self.on.or(outer.on);
-        for (own, outer) in [
-            (&mut self.shared, &outer.shared),
-            (&mut self.of_tenants, &outer.of_tenants),
-            (&mut self.of_projects, &outer.of_projects),
-            (&mut self.of_orgs, &outer.of_orgs),
+        for (scope, own, outer) in [
+            ("shared", &mut self.shared, &outer.shared),
+            ("tenant", &mut self.of_tenants, &outer.of_tenants),
+            ("project", &mut self.of_projects, &outer.of_projects),
+            ("org", &mut self.of_orgs, &outer.of_orgs),
         ] {
             if own.is_none() && outer.is_some() {
                 own.clone_from(outer);
-                self.inherits_credentials = true;
+                self.inherited.push(scope);
             }
         }
         self.tenant = self.tenant.take().or_else(|| outer.tenant.clone());
@@ -86,7 +88,7 @@ impl Conf {
             has_project: self.project.is_some(),
             has_org: self.org.is_some(),
             provider: self.provider.as_deref(),
-            inherited: self.inherits_credentials,
+            inherited: &self.inherited,
         };
         let report = credentials.check(routes, &policy);
         if let Some(error) = report.errors.into_iter().next() {
@@ -181,16 +183,18 @@ impl Safe {
     fn read_one(&self, source: &SecretSource) -> Result<Secret, String> {
         match source {
             SecretSource::Env(name) => {
-                let text = std::env::var(name)
-                    .map_err(|_| format!("environment variable \"{name}\" is not set"))?;
-                Secret::new(&text).map_err(|error| error.to_string())
+                let text = std::env::var_os(name)
+                    .ok_or_else(|| format!("environment variable \"{name}\" is not set"))?;
+                Secret::from_bytes(text.as_encoded_bytes())
+                    .map_err(|error| format!("cannot use environment variable \"{name}\": {error}"))
             }
             SecretSource::File(name) => {
                 let path = self.paths.iter().find(|(known, _)| known == name);
                 let path = path.map_or(PathBuf::from(name), |(_, path)| path.clone());
                 let text = std::fs::read(&path)
                     .map_err(|error| format!("cannot read \"{}\": {error}", path.display()))?;
-                Secret::from_bytes(&text).map_err(|error| error.to_string())
+                Secret::from_bytes(&text)
+                    .map_err(|error| format!("cannot use \"{}\": {error}", path.display()))
             }
             SecretSource::Literal(secret) => Ok(secret.clone()),
         }
@@ -222,6 +226,22 @@ impl Keyring {
         let text = |value: Option<ComplexValue>| value.and_then(|value| value.evaluate(r));
         Owner { tenant: text(self.tenant), project: text(self.project), org: text(self.org) }
     }
+}
+
+/// A location's keys and the secrets they had when the request came: what a number means does not
+/// change under way, and the answer hides the secrets that were sent.
+pub struct Keys {
+    /// The location's.
+    pub keyring: Rc<Keyring>,
+    /// The secrets.
+    pub secrets: Arc<Secrets>,
+}
+
+impl Keys {
+    /// Those of a location at this moment.
+    pub fn of(keyring: &Rc<Keyring>) -> Self {
+        Self { keyring: keyring.clone(), secrets: keyring.safe.secrets() }
+    }
 
     /// The keys to try at a provider, best first.
     pub fn select(
@@ -235,8 +255,8 @@ impl Keyring {
             project: owner.project.as_deref(),
             org: owner.org.as_deref(),
         };
-        let secrets = self.safe.secrets();
-        self.safe.credentials.select(provider, &scopes, self.shared, random, &secrets.store)
+        let Keyring { safe, shared, .. } = &*self.keyring;
+        safe.credentials.select(provider, &scopes, *shared, random, &self.secrets.store)
     }
 }
 
@@ -262,14 +282,12 @@ impl KeyState {
 
 /// Asks about the key of the current attempt.
 pub fn of_key(
-    r: Request<'_>,
     ctx: &RequestCtx,
     get: impl Fn(&Key, &Secrets, usize) -> Option<String>,
 ) -> Option<String> {
-    let keyring = r.loc_conf().keyring.as_ref()?;
+    let keys = ctx.known_keys()?;
     let number = ctx.key.borrow().key?;
-    let secrets = keyring.safe.secrets();
-    get(keyring.safe.credentials.key(number)?, &secrets, number)
+    get(keys.keyring.safe.credentials.key(number)?, &keys.secrets, number)
 }
 
 macro_rules! command {

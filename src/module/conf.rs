@@ -178,7 +178,7 @@ pub struct LocConf {
     /// The fallback room's lines.
     pub fallback: fallback::Conf,
     /// The keys; none where `llm_auth` is off.
-    pub keyring: Option<Keyring>,
+    pub keyring: Option<Rc<Keyring>>,
     /// What they mean; none where the gateway is off.
     pub compiled: Option<Rc<Compiled>>,
     /// Which `error_page` list holds here.
@@ -215,7 +215,7 @@ impl LocConf {
             let routes = self.proxy.compile()?;
             let rules = self.fallback.compile(&routes, reading)?;
             if is_location && self.proxy.is_on() {
-                self.keyring = self.auth.compile(&routes, reading)?;
+                self.keyring = self.auth.compile(&routes, reading)?.map(Rc::new);
             }
             let loaded_at = crate::ffi::unix_time();
             self.compiled = Some(Rc::new(Compiled { routes, rules, loaded_at }));

@@ -8,11 +8,12 @@ use llm_core::dialect::{Dialect, Endpoint};
 use llm_core::error::Rejection;
 use llm_core::request::Facts;
 use llm_core::route::{Outcome, Provider};
+use llm_core::scrub::Scrubber;
 
 use llm_core::fallback::{Overrides, Policy, Target};
 
 use crate::attempt::Attempt;
-use crate::auth::{KeyState, Owner};
+use crate::auth::{KeyState, Keys, Owner};
 use crate::conf::Compiled;
 use crate::ffi::Request;
 use crate::ffi::buf::Output;
@@ -54,6 +55,8 @@ pub struct RequestCtx {
     pub path: Cell<PoolBytes>,
     /// The same with arguments, as the client wrote it; none after a `rewrite`.
     pub unparsed_uri: Cell<Option<PoolBytes>>,
+    /// The keys for its providers, once they were asked for.
+    keys: OnceCell<Option<Keys>>,
     /// For whom the request is, once it was asked.
     owner: OnceCell<Owner>,
     /// The key of the current attempt.
@@ -72,6 +75,8 @@ pub struct RequestCtx {
     pub hooks: Hooks,
     /// The answer on its way to the client.
     pub answer: RefCell<Answer>,
+    /// What hides our secrets in it.
+    pub scrubber: RefCell<Option<Scrubber>>,
     /// Milliseconds until the first content, once it has come.
     pub ttft_ms: Cell<Option<u64>>,
     /// Buffers of the answer.
@@ -179,6 +184,7 @@ impl RequestCtx {
             outcome: Cell::new(None),
             path: Cell::new(PoolBytes::EMPTY),
             unparsed_uri: Cell::new(None),
+            keys: OnceCell::new(),
             owner: OnceCell::new(),
             key: RefCell::default(),
             deadline_ms: Cell::new(None),
@@ -188,6 +194,7 @@ impl RequestCtx {
             attempt: Attempt::default(),
             hooks: Hooks::default(),
             answer: RefCell::default(),
+            scrubber: RefCell::default(),
             ttft_ms: Cell::new(None),
             output: Output::default(),
             passing: Cell::new(false),
@@ -241,11 +248,20 @@ impl RequestCtx {
         self.facts(|facts| Some(facts.model.as_ref()?.text.clone().into_owned()))?
     }
 
+    /// The keys for the request's providers: those of the location that it came to first.
+    pub fn keys(&self, r: Request<'_>) -> Option<&Keys> {
+        self.keys.get_or_init(|| r.loc_conf().keyring.as_ref().map(Keys::of)).as_ref()
+    }
+
+    /// The same, if they were asked for.
+    pub fn known_keys(&self) -> Option<&Keys> {
+        self.keys.get()?.as_ref()
+    }
+
     /// For whom the request is.
     pub fn owner(&self, r: Request<'_>) -> &Owner {
-        self.owner.get_or_init(|| {
-            r.loc_conf().keyring.as_ref().map(|keyring| keyring.owner(r)).unwrap_or_default()
-        })
+        self.owner
+            .get_or_init(|| self.keys(r).map(|keys| keys.keyring.owner(r)).unwrap_or_default())
     }
 
     /// A number that differs from request to request.

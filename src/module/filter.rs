@@ -6,7 +6,10 @@ mod errors;
 mod headers;
 mod waiting;
 
-use llm_core::scrub::Scrubber;
+use std::borrow::Cow;
+use std::ops::Range;
+
+use llm_core::scrub::{Cover, Mask, Scrubber};
 use llm_core::stream::{BodyEnd, EventStream, Options, Sink};
 use llm_core::tap::JsonTap;
 use llm_core::usage::Usage;
@@ -31,9 +34,7 @@ pub enum Answer {
     Events(Box<Events>),
     /// An answer of ours in the place of nginx's page.
     Replaced(Vec<u8>),
-    /// A provider's refusal, on its way without our secrets.
-    Refusal(Box<Scrubber>),
-    /// A provider's body that is neither JSON nor a stream, or is encoded.
+    /// A provider's body that is not read: a refusal, or neither JSON nor a stream, or encoded.
     Other,
 }
 
@@ -163,29 +164,67 @@ pub fn head(mut r: Request<'_>) -> Step {
             }
             return Step::Next;
         }
+        if errors::is_foreign(r, ctx) {
+            errors::refuse_foreign(&mut r, ctx);
+            return Step::Next;
+        }
     }
     errors::head(&mut r);
     Step::Next
 }
 
-/// The body filter: what goes on of one buffer.
+/// The body filter: what goes on of one buffer, without our secrets.
 pub fn feed(
     mut r: Request<'_>,
     ctx: &RequestCtx,
     chunk: &Chunk<'_>,
     out: &mut Pieces,
 ) -> LastBuffer {
+    let last = match &mut *ctx.scrubber.borrow_mut() {
+        None => feed_answer(r, ctx, chunk, out),
+        Some(scrubber) => match scrubber.clean(chunk.text, chunk.ends) {
+            Cow::Borrowed(text) => feed_answer(r, ctx, &Chunk { text, ..*chunk }, out),
+            Cow::Owned(text) => {
+                let mut out = Elsewhere { text: &text, out };
+                feed_answer(r, ctx, &Chunk { text: &text, ..*chunk }, &mut out)
+            }
+        },
+    };
+    if last == LastBuffer::Swallow {
+        r.close_after();
+    }
+    if ctx.client_gone.get() {
+        out.drop_all();
+    }
+    last
+}
+
+/// Sends ranges of a text that is not in the buffer.
+struct Elsewhere<'a> {
+    text: &'a [u8],
+    out: &'a mut Pieces,
+}
+
+impl Sink for Elsewhere<'_> {
+    fn pass(&mut self, range: Range<usize>) {
+        self.out.own(self.text.get(range).unwrap_or_default());
+    }
+
+    fn own(&mut self, bytes: &[u8]) {
+        self.out.own(bytes);
+    }
+}
+
+fn feed_answer(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    chunk: &Chunk<'_>,
+    out: &mut impl Sink,
+) -> LastBuffer {
     let mut answer = ctx.answer.borrow_mut();
-    let last = match &mut *answer {
+    match &mut *answer {
         Answer::Untouched | Answer::Other => {
             out.pass(0..chunk.text.len());
-            LastBuffer::Keep
-        }
-        Answer::Refusal(scrubber) => {
-            scrubber.feed(chunk.text, out);
-            if chunk.ends {
-                scrubber.finish(out);
-            }
             LastBuffer::Keep
         }
         Answer::Json(tap) => {
@@ -200,14 +239,7 @@ pub fn feed(
             if chunk.ends && ctx.begun.get() { LastBuffer::Swallow } else { LastBuffer::Keep }
         }
         Answer::Events(events) => feed_events(r, ctx, events, chunk, out),
-    };
-    if last == LastBuffer::Swallow {
-        r.close_after();
     }
-    if ctx.client_gone.get() {
-        out.drop_all();
-    }
-    last
 }
 
 fn feed_events(
@@ -215,7 +247,7 @@ fn feed_events(
     ctx: &RequestCtx,
     events: &mut Events,
     chunk: &Chunk<'_>,
-    out: &mut Pieces,
+    out: &mut impl Sink,
 ) -> LastBuffer {
     if events.broken || events.done {
         return if chunk.ends { LastBuffer::Swallow } else { LastBuffer::Keep };
@@ -246,7 +278,8 @@ fn feed_events(
     }
     events.broken = true;
     if !r.is_client_gone() {
-        crate::attempt::note_broken(r, ctx);
+        let error = events.stream.state().error.clone();
+        crate::attempt::note_broken(r, ctx, error);
     }
     if chunk.ends { LastBuffer::Swallow } else { LastBuffer::Keep }
 }
@@ -258,30 +291,37 @@ fn ended_badly(ctx: &RequestCtx) -> bool {
 
 fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
     let Some(routed) = ctx.routed() else { return };
-    let secrets = r.loc_conf().keyring.as_ref().map(|keyring| keyring.safe.secrets());
+    let mask = mask(ctx);
     r.drop_headers(headers::is_our_name);
-    if let Some(secrets) = secrets.as_ref().filter(|secrets| !secrets.mask.is_empty()) {
-        r.cover_headers(|value| secrets.mask.cover(value));
+    if let Some(mask) = &mask {
+        r.cover_headers(|value| mask.cover(value));
+        // The words behind the status are the provider's, too.
+        r.set_status(r.status());
     }
     headers::add(r, ctx, &routed);
-    if r.status() >= 400 {
-        if let Some(secrets) = secrets.filter(|secrets| !secrets.mask.is_empty()) {
-            r.need_in_memory();
-            r.set_content_length(None);
-            ctx.answer.replace(Answer::Refusal(Box::new(Scrubber::new(&secrets.mask))));
-        }
-        return;
-    }
-    if r.status() != 200 {
-        return;
-    }
     if r.is_encoded() {
+        if r.status() != 200 && mask.is_some() {
+            return errors::hide(r, ctx);
+        }
         ctx.answer.replace(Answer::Other);
         return;
     }
+    if r.status() != 200 {
+        if let Some(mask) = &mask {
+            r.set_content_length(None);
+            scrub(r, ctx, mask, Cover::Short);
+            ctx.answer.replace(Answer::Other);
+        }
+        return;
+    }
+    let is_stream = llm_core::media::is_event_stream(r.content_type());
+    if let Some(mask) = &mask {
+        // An answer with a length keeps it.
+        scrub(r, ctx, mask, if is_stream { Cover::Short } else { Cover::SameLength });
+    }
     let renamed = renamed_model(*r, ctx);
     let Some(provider) = routed.provider() else { return };
-    if llm_core::media::is_event_stream(r.content_type()) {
+    if is_stream {
         let options = Options {
             strip_usage: routed.strip_usage && proxy::injects_usage(*r, ctx, provider),
             model: renamed,
@@ -307,6 +347,18 @@ fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
     } else {
         ctx.answer.replace(Answer::Other);
     }
+}
+
+/// What hides the secrets of this request; none where it has none.
+fn mask(ctx: &RequestCtx) -> Option<Mask> {
+    let mask = &ctx.known_keys()?.secrets.mask;
+    Some(mask.clone()).filter(|mask| !mask.is_empty())
+}
+
+/// Sends the body through the mask.
+fn scrub(r: &mut Request<'_>, ctx: &RequestCtx, mask: &Mask, cover: Cover) {
+    r.need_in_memory();
+    ctx.scrubber.replace(Some(Scrubber::new(mask, cover)));
 }
 
 /// The client's name for the model, where the answer is to have it whatever the provider calls it.

@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use llm_core::fallback::{FailureClass, Target};
+use llm_core::fallback::{Failure, FailureClass, Target};
 use llm_core::health::{
     Admit, Params, Record, Table, admit, answered, better, count_attempt, count_retry, failed,
     may_retry, probed, record_key, released, succeeded,
@@ -44,6 +44,13 @@ pub enum Outcome {
     Failed(FailureClass, Option<u64>),
     /// Nothing was learned.
     Nothing,
+}
+
+impl Outcome {
+    /// What a failure says, and what the provider asked for.
+    pub fn of(failure: &Failure, after_ms: Option<u64>) -> Self {
+        failure.main.map_or(Self::Answered, |class| Self::Failed(class, after_ms))
+    }
 }
 
 /// Whether an attempt may be made now; a probe is taken, not only offered.

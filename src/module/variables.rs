@@ -64,16 +64,16 @@ pub const VARIABLES: &[(&str, Get)] = &[
     ("llm_ratelimit_remaining_tokens", |r| number(feedback(r)?.remaining_tokens)),
     ("llm_ratelimit_remaining_requests", |r| number(feedback(r)?.remaining_requests)),
     ("llm_auth_provider", |r| {
-        r.loc_conf().keyring.as_ref()?;
+        r.ctx()?.known_keys()?;
         of_route(r, |routed| Some(routed.provider()?.name.clone()))
     }),
-    ("llm_auth_credential", |r| auth::of_key(r, r.ctx()?, |key, _, _| Some(key.id.clone()))),
+    ("llm_auth_credential", |r| auth::of_key(r.ctx()?, |key, _, _| Some(key.id.clone()))),
     ("llm_auth_status", |r| Some(r.ctx()?.key.borrow().status()?.to_owned())),
     ("llm_auth_key_source", |r| {
-        auth::of_key(r, r.ctx()?, |key, _, _| Some(key.source.name().to_owned()))
+        auth::of_key(r.ctx()?, |key, _, _| Some(key.source.name().to_owned()))
     }),
     ("llm_auth_key_fingerprint", |r| {
-        auth::of_key(r, r.ctx()?, |_, secrets, number| {
+        auth::of_key(r.ctx()?, |_, secrets, number| {
             Some(secrets.store.fingerprint(number)?.to_owned())
         })
     }),
@@ -132,6 +132,9 @@ fn feedback(r: Request<'_>) -> Option<Feedback> {
 fn route_mode(r: Request<'_>, routed: &Routed) -> &'static str {
     let first = routed.targets.first().map(|target| target.provider);
     let moved = routed.current.get() > 0;
+    if !r.is_cached() && r.ctx().is_some_and(|ctx| ctx.attempt.last_resort.get()) {
+        return "last_resort";
+    }
     match (r.is_cached(), moved, first == routed.target().map(|target| target.provider)) {
         (true, ..) => "cached",
         (_, true, true) => "model_fallback",

@@ -122,7 +122,9 @@ struct Stamp {
 
 impl Watched {
     fn new(safe: Arc<Safe>) -> Self {
-        let seen = safe.files().map(|path| (path.clone(), stamp(path))).collect();
+        // What was read so far is the main process's: a worker that takes another one's place, perhaps
+        // long after the start, looks at the files itself.
+        let seen = safe.files().map(|path| (path.clone(), None)).collect();
         Self { safe, seen }
     }
 

@@ -16,9 +16,9 @@ pub struct Policy<'a> {
     pub has_org: bool,
     /// `llm_auth_provider`
     pub provider: Option<&'a str>,
-    /// The lines stand in an enclosing block, whose other locations may have more routes than this
-    /// one: a line for another provider is no mistake then.
-    pub inherited: bool,
+    /// Names of the scopes whose lines stand in an enclosing block, whose other locations may have more
+    /// routes than this one: a line for another provider is no mistake then.
+    pub inherited: &'a [&'static str],
 }
 
 /// What is wrong, in words that say what to change and never show a secret.
@@ -36,9 +36,7 @@ impl Credentials {
     pub fn check(&self, routes: &Routes, policy: &Policy<'_>) -> Report {
         let mut report = Report::default();
         self.check_owners(policy, &mut report);
-        if !policy.inherited {
-            self.check_providers(routes, &mut report);
-        }
+        self.check_providers(routes, policy.inherited, &mut report);
         if let Some(name) = policy.provider
             && !has_route(routes, name)
         {
@@ -75,9 +73,9 @@ impl Credentials {
         }
     }
 
-    fn check_providers(&self, routes: &Routes, report: &mut Report) {
+    fn check_providers(&self, routes: &Routes, inherited: &[&str], report: &mut Report) {
         for key in self.keys() {
-            if has_route(routes, &key.provider) {
+            if inherited.contains(&key.scope.name()) || has_route(routes, &key.provider) {
                 continue;
             }
             let directive = key.scope.directive();
@@ -105,7 +103,7 @@ impl Credentials {
 }
 
 /// Whether what stands in the place of the provider may be the secret, so that it must not be shown:
-/// a provider stands in another place, or it is as long as keys are.
+/// a provider stands in another place, or it is as long as keys are or begins as many do.
 fn may_be_secret(key: &Key, routes: &Routes) -> bool {
     const LONG_BYTES: usize = 24;
     let owner = match &key.scope {
@@ -116,7 +114,8 @@ fn may_be_secret(key: &Key, routes: &Routes) -> bool {
         SecretSource::Literal(secret) => secret.reveal(),
         SecretSource::Env(_) | SecretSource::File(_) => "",
     };
-    key.provider.len() > LONG_BYTES || has_route(routes, owner) || has_route(routes, literal)
+    let looks_so = key.provider.len() > LONG_BYTES || key.provider.starts_with("sk-");
+    looks_so || has_route(routes, owner) || has_route(routes, literal)
 }
 
 fn has_route(routes: &Routes, name: &str) -> bool {

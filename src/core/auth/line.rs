@@ -77,6 +77,10 @@ impl CredentialLine {
         if provider.is_empty() {
             return Err(format!("\"{directive}\" needs the name of a provider, not \"\""));
         }
+        // Who leaves the provider out has the secret in its place.
+        if secret.starts_with("id=") || secret.starts_with("weight=") {
+            return Err(format!("\"{directive}\" needs a provider and a secret"));
+        }
         if scope != Scope::Shared && !options.is_empty() {
             return Err(format!("\"{directive}\" takes an owner, a provider and a secret only"));
         }

@@ -95,6 +95,8 @@ fn a_line_says_where_the_secret_is() {
 fn no_refusal_of_a_line_repeats_what_may_be_a_secret() {
     for (text, why) in [
         ("credential openai", "needs a provider and a secret"),
+        ("credential CANARY id=main", "needs a provider and a secret"),
+        ("credential CANARY weight=2", "needs a provider and a secret"),
         ("credential openai CANARY other", "must be id= or weight="),
         ("credential openai env:X CANARY", "must be id= or weight="),
         ("credential openai CANARY weight=0", "invalid weight"),
@@ -332,7 +334,7 @@ const CLOSED: Policy<'_> = Policy {
     has_project: false,
     has_org: false,
     provider: None,
-    inherited: false,
+    inherited: &[],
 };
 
 #[test]
@@ -377,9 +379,13 @@ fn a_key_for_an_unknown_provider_is_an_error_where_it_is_written() {
             "llm_auth_credential provider \"c\" is unknown, add llm_proxy_route c <upstream>",
         ]
     );
-    let inherited = report(lines, &Policy { has_org: true, inherited: true, ..CLOSED });
+    let inherited =
+        report(lines, &Policy { has_org: true, inherited: &["shared", "org"], ..CLOSED });
     assert_eq!(inherited, Report::default());
-    let hint = Policy { provider: Some("c"), inherited: true, has_org: true, ..CLOSED };
+    let shared = report(lines, &Policy { has_org: true, inherited: &["shared"], ..CLOSED });
+    assert_eq!(shared.errors, own.errors[..1]);
+    let hint =
+        Policy { provider: Some("c"), inherited: &["shared", "org"], has_org: true, ..CLOSED };
     assert_eq!(report(lines, &hint).errors.len(), 1);
 }
 
@@ -388,6 +394,7 @@ fn arguments_in_the_wrong_order_do_not_show_the_key() {
     for lines in [
         "credential sk-canary a",
         "credential CANARY unknown",
+        "credential sk-canary unknown",
         "tenant_credential acme sk-canary a",
         "tenant_credential a sk-canary acme",
     ] {

@@ -5,15 +5,20 @@ use crate::dialect::Dialect;
 
 /// Ends of the names of headers that carry a credential, whoever invented them: a client's key for us
 /// may come in any.
-const CREDENTIAL_ENDS: [&str; 8] = [
+const CREDENTIAL_ENDS: [&str; 13] = [
     "authorization",
     "api-key",
     "apikey",
     "-token",
     "-auth",
     "-secret",
+    "-password",
+    "-access-key",
     "-subscription-key",
+    "-jwt",
+    "-assertion",
     "cookie",
+    "cookie2",
 ];
 
 /// These choose an account of the client's; with the operator's key they would be refused.
@@ -56,7 +61,7 @@ pub(super) fn is_private(name: &[u8], dialect: Dialect) -> bool {
         || ADDRESS_ENDS.iter().any(|end| ends_with(name, end))
 }
 
-fn starts_with(name: &[u8], start: &str) -> bool {
+pub(super) fn starts_with(name: &[u8], start: &str) -> bool {
     name.get(..start.len()).is_some_and(|name| same(name, start))
 }
 
@@ -69,5 +74,6 @@ fn ends_with(name: &[u8], end: &str) -> bool {
 /// `x-api-key` to them.
 fn same(name: &[u8], word: &str) -> bool {
     let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    name.len() == word.len() && name.iter().zip(word.bytes()).all(|(&byte, of)| plain(byte) == of)
+    let mut pairs = name.iter().zip(word.bytes());
+    name.len() == word.len() && pairs.all(|(&byte, of)| plain(byte) == plain(of))
 }

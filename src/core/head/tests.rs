@@ -65,7 +65,7 @@ fn sent_with(lines: &[&str], credential: Credential<'_>, version: Option<&str>) 
 }
 
 /// Headers that no provider may see once it is asked in the operator's name.
-const PRIVATE: [&str; 33] = [
+const PRIVATE: [&str; 38] = [
     "Authorization",
     "Proxy-Authorization",
     "X-Api-Key",
@@ -74,7 +74,12 @@ const PRIVATE: [&str; 33] = [
     "ApiKey",
     "X-Goog-Api-Key",
     "Cookie",
+    "Cookie2",
     "X-Auth-Token",
+    "X-Client-Password",
+    "Cf-Access-Jwt-Assertion",
+    "X-User-JWT",
+    "X-Access-Key",
     "Ocp-Apim-Subscription-Key",
     "cf-aig-authorization",
     "Helicone-Auth",
@@ -130,6 +135,14 @@ fn with_auth_off_the_clients_headers_are_untouched() {
     let lines: Vec<_> = PRIVATE.iter().map(|name| format!("{name}:  value")).collect();
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
     assert_eq!(sent_with(&lines, Credential::Client, None), lines);
+}
+
+#[test]
+fn our_own_headers_stay_in_either_spelling() {
+    assert_eq!(
+        sent_with(&["x-llm-tag: a", "X_LLM_Tag: a", "x-llmtag: a"], Credential::Client, None),
+        ["x-llmtag: a"]
+    );
 }
 
 #[test]

@@ -73,10 +73,12 @@ pub const LLM_FALLBACK_ON: Directive = Directive {
            was closed before the answer. `transport_timeout`: too slow to connect, to answer or \
            between two events; also 408. `upstream_5xx`: any status from 500. `rate_limited`: \
            429. `overloaded`: 529, or an error that says so. `first_token_timeout`: no content \
-           in time. `stream_error`: a stream that reports an error or breaks off. \
+           in time. `stream_error`: a success that reports an error or breaks off. \
            `empty_response`: a success without content. `bad_response`: not an answer in the \
-           provider's dialect. `auth_error`: 401 and 403. `quota_exhausted`: no credit left, \
-           whatever the status. `context_length`: the request does not fit the model. \
+           provider's dialect, or a stream held to its end with an event that cannot be read. Where one of these \
+           three is listed, an answer that is no stream is held until it is whole, up to \
+           `llm_proxy_max_response_size`. `auth_error`: 401 and 403. `quota_exhausted`: no credit \
+           left, whatever the status. `context_length`: the request does not fit the model. \
            `content_filter`: the provider refuses the content. `not_found`: 404. `http_NNN`: \
            exactly this status, but never a refusal of the content. Bad requests have no class \
            and are never replayed unless their status is listed. A request that was sent and not \
@@ -304,8 +306,9 @@ pub const FALLBACK_VARIABLES: &[Entry] = &[
     Entry { name: "llm_served_by", text: "Provider and model that answered." },
     Entry {
         name: "llm_route_mode",
-        text: "The mode that chose the target: `basic`, `health` or `latency`; `last_resort` \
-               where all were benched.",
+        text: "How the request came to its target: `direct`, `replaced` by a rule, \
+               `model_fallback` at the same provider, `provider_fallback`, `last_resort` where \
+               all were benched, or `cached`.",
     },
     Entry { name: "llm_tag", text: "The tag that the client sent." },
     Entry {

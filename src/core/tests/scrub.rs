@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::borrow::Cow;
+
 use llm_core::auth::Secret;
-use llm_core::scrub::{MIN_BYTES, Mask, Scrubber};
+use llm_core::scrub::{Cover, MIN_BYTES, Mask, Scrubber};
 use proptest::prelude::*;
 
 mod wire;
@@ -20,7 +22,7 @@ fn mask(secrets: &[&str]) -> Mask {
 
 /// What a client receives of a body that comes in pieces, and how much was covered.
 fn received(mask: &Mask, pieces: &[&[u8]]) -> (Vec<u8>, u64) {
-    let (mut scrubber, mut client) = (Scrubber::new(mask), Client::default());
+    let (mut scrubber, mut client) = (Scrubber::new(mask, Cover::Short), Client::default());
     for piece in pieces {
         client.next_chunk(piece);
         scrubber.feed(piece, &mut client);
@@ -45,7 +47,8 @@ fn a_repeated_key_is_covered() {
 
 #[test]
 fn an_answer_without_a_key_passes_without_a_copy() {
-    let (mut scrubber, mut client) = (Scrubber::new(&mask(&[KEY])), Client::default());
+    let (mut scrubber, mut client) =
+        (Scrubber::new(&mask(&[KEY]), Cover::Short), Client::default());
     let chunk = b"sk-pro, sk-proj-0, and so on";
     client.next_chunk(chunk);
     scrubber.feed(chunk, &mut client);
@@ -71,7 +74,7 @@ fn a_key_is_found_in_its_escaped_forms() {
 fn of_two_keys_that_begin_alike_the_longer_is_covered() {
     assert_eq!(scrubbed(&["abcdefgh", "abcdefghij"], "-abcdefghij-abcdefghi-"), "-***-***i-");
     let (mut scrubber, mut client) =
-        (Scrubber::new(&mask(&["abcdefgh", "abcdefghij"])), Client::default());
+        (Scrubber::new(&mask(&["abcdefgh", "abcdefghij"]), Cover::Short), Client::default());
     client.next_chunk(b"-abcdefgh");
     scrubber.feed(b"-abcdefgh", &mut client);
     assert_eq!(client.received, b"-");
@@ -103,7 +106,8 @@ fn header_values_are_covered_as_a_whole() {
 
 #[test]
 fn an_event_never_waits_for_the_next() {
-    let (mut scrubber, mut client) = (Scrubber::new(&mask(&[KEY])), Client::default());
+    let (mut scrubber, mut client) =
+        (Scrubber::new(&mask(&[KEY]), Cover::Short), Client::default());
     let event =
         format!("event: error\ndata: {{\"message\":\"bad key {KEY}\",\"more\":\"sk-proj\"}}\n\n");
     for piece in event.as_bytes().chunks(5) {
@@ -117,7 +121,7 @@ fn an_event_never_waits_for_the_next() {
 #[test]
 fn no_debug_text_shows_a_secret() {
     let mask = mask(&[KEY]);
-    let mut scrubber = Scrubber::new(&mask);
+    let mut scrubber = Scrubber::new(&mask, Cover::Short);
     scrubber.feed(b"sk-proj-0123", &mut ());
     assert!(!format!("{mask:?} {scrubber:?}").contains("0123"));
 }
@@ -197,7 +201,7 @@ proptest! {
     fn secrets_are_covered_byte_by_byte((secrets, text, _) in case()) {
         let names: Vec<_> = secrets.iter().map(String::as_str).collect();
         let longest = names.iter().map(|name| name.len()).max().unwrap();
-        let (mut scrubber, mut client) = (Scrubber::new(&mask(&names)), Client::default());
+        let (mut scrubber, mut client) = (Scrubber::new(&mask(&names), Cover::Short), Client::default());
         for (at, piece) in text.chunks(1).enumerate() {
             client.next_chunk(piece);
             scrubber.feed(piece, &mut client);
@@ -225,5 +229,51 @@ proptest! {
             prop_assert!(memchr::memmem::find(&got, secret.as_bytes()).is_none());
             prop_assert!(memchr::memmem::find(&got, json.trim_matches('"').as_bytes()).is_none());
         }
+    }
+}
+
+#[test]
+fn an_answer_that_told_its_length_keeps_it() {
+    let mut scrubber = Scrubber::new(&mask(&[KEY]), Cover::SameLength);
+    let text = format!("bad key {KEY}, {KEY}.");
+    let stars = "*".repeat(KEY.len());
+    let cleaned = scrubber.clean(text.as_bytes(), true);
+    assert_eq!(*cleaned, *format!("bad key {stars}, {stars}.").as_bytes());
+    assert_eq!(cleaned.len(), text.len());
+}
+
+#[test]
+fn a_very_long_key_is_covered_in_its_whole_length() {
+    let key = "a".repeat(1000);
+    let mut scrubber = Scrubber::new(&mask(&[&key]), Cover::SameLength);
+    assert_eq!(*scrubber.clean(key.as_bytes(), true), *"*".repeat(1000).as_bytes());
+}
+
+#[test]
+fn what_goes_on_unchanged_is_not_copied() {
+    let mut scrubber = Scrubber::new(&mask(&[KEY]), Cover::Short);
+    assert!(matches!(
+        scrubber.clean(b"nothing here, sk-pr", false),
+        Cow::Borrowed(b"nothing here, ")
+    ));
+    assert!(matches!(scrubber.clean(b"udent", true), Cow::Owned(text) if text == b"sk-prudent"));
+}
+
+proptest! {
+    #[test]
+    fn cleaned_pieces_are_those_that_a_sink_gets(
+        words in proptest::collection::vec("(sk-proj-0123456789abcdef|sk-proj|-|x){0,8}", 1..6),
+    ) {
+        let mask = mask(&[KEY]);
+        let pieces: Vec<_> = words.iter().map(String::as_bytes).collect();
+        let (received, _) = received(&mask, &pieces);
+        let mut scrubber = Scrubber::new(&mask, Cover::Short);
+        let last = pieces.len() - 1;
+        let cleaned: Vec<_> = pieces
+            .iter()
+            .enumerate()
+            .flat_map(|(index, piece)| scrubber.clean(piece, index == last).into_owned())
+            .collect();
+        prop_assert_eq!(cleaned, received);
     }
 }

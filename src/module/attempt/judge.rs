@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use llm_core::fallback::{
-    Decision, Failure, FailureClass, Mode, NextTarget, Situation, SkipReason, Verdict, decide,
+    Decision, ErrorCode, Event, Failure, Mode, NextTarget, Situation, SkipReason, Verdict, decide,
 };
 use llm_core::health::Admit;
 use llm_core::request::estimate_tokens;
 
 use super::{tell, tell_skipped};
-use crate::auth::Keyring;
+use crate::auth::Keys;
 use crate::conf::Compiled;
 use crate::ctx::{RequestCtx, Routed};
 use crate::fallback::Rules;
@@ -86,16 +86,16 @@ fn check(
     if provider.max_input_tokens.is_some_and(|most| tokens > most) {
         return unfit(SkipReason::Context);
     }
-    let keys = match &r.loc_conf().keyring {
+    let keys = match ctx.keys(r) {
         None => Vec::new(),
-        Some(keyring) => match keyring.select(ctx.owner(r), &provider.name, ctx.random()) {
-            Ok(keys) => keys,
+        Some(keys) => match keys.select(ctx.owner(r), &provider.name, ctx.random()) {
+            Ok(numbers) => numbers,
             Err(missing) => {
                 if look == Look::Take {
                     let mut state = ctx.key.borrow_mut();
                     (state.key, state.missing) = (None, Some(missing));
                 }
-                if keyring.fail_closed {
+                if keys.keyring.fail_closed {
                     return unfit(SkipReason::Key);
                 }
                 Vec::new()
@@ -126,12 +126,12 @@ fn admit_keys(
     keys: Vec<usize>,
     look: Look,
 ) -> Result<(), Unfit> {
-    let keyring = r.loc_conf().keyring.as_ref();
-    let watched = rules.mode != Mode::Basic || keyring.is_some();
+    let known = ctx.keys(r);
+    let watched = rules.mode != Mode::Basic || known.is_some();
     let candidates: Vec<Option<usize>> =
         if keys.is_empty() { vec![None] } else { keys.into_iter().map(Some).collect() };
     let now_ms = crate::ffi::now_ms();
-    let place = |key: Option<usize>| place(keyring, provider, model, key);
+    let place = |key: Option<usize>| place(known, provider, model, key);
     let until = |key| if watched { health::benched_until_ms(r, place(key)) } else { None };
     let earliest = candidates.iter().filter_map(|key| until(*key).map(|at| (at, *key))).min();
     let mut ready: VecDeque<_> =
@@ -175,15 +175,9 @@ fn admit_keys(
     Ok(())
 }
 
-fn place(
-    keyring: Option<&Keyring>,
-    provider: &str,
-    model: Option<&str>,
-    key: Option<usize>,
-) -> Place {
+fn place(keys: Option<&Keys>, provider: &str, model: Option<&str>, key: Option<usize>) -> Place {
     // By fingerprint: a secret that replaces a refused one starts afresh, wherever its line stands.
-    let secrets = keyring.zip(key).map(|(keyring, key)| (keyring.safe.secrets(), key));
-    let id = secrets.as_ref().and_then(|(secrets, key)| secrets.store.fingerprint(*key));
+    let id = keys.zip(key).and_then(|(keys, key)| keys.secrets.store.fingerprint(key));
     Place::new(provider, model, id)
 }
 
@@ -191,7 +185,7 @@ fn place(
 fn current_place(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Option<Place> {
     let provider = routed.provider()?;
     let key = ctx.key.borrow().key;
-    Some(place(r.loc_conf().keyring.as_ref(), &provider.name, routed.model(), key))
+    Some(place(ctx.keys(r), &provider.name, routed.model(), key))
 }
 
 /// What a failure leads to.
@@ -272,10 +266,7 @@ pub(super) fn note_failure(
     if decision.policy_allowed && decision.suppressed.is_some() {
         tell_rest(r, ctx);
     }
-    let outcome = match failure.main {
-        Some(class) => Outcome::Failed(class, attempt.retry_after_ms.get()),
-        None => Outcome::Answered,
-    };
+    let outcome = Outcome::of(failure, attempt.retry_after_ms.get());
     learn(r, ctx, outcome, failure.is_of_the_key());
 }
 
@@ -296,9 +287,24 @@ pub(super) fn note_success(r: Request<'_>, ctx: &RequestCtx, first_token_ms: Opt
     learn(r, ctx, Outcome::Good(first_token_ms), true);
 }
 
-/// Notes a stream that broke after it was accepted.
-pub fn note_broken(r: Request<'_>, ctx: &RequestCtx) {
-    learn(r, ctx, Outcome::Failed(FailureClass::StreamError, None), false);
+/// Notes a stream that broke after it was accepted; `error` is what its provider said of that.
+pub fn note_broken(r: Request<'_>, ctx: &RequestCtx, error: Option<ErrorCode>) {
+    const GATEWAY_TIMEOUT: i64 = 504;
+    let attempt = &ctx.attempt;
+    if attempt.passes_failure.get() {
+        return;
+    }
+    let event = match error {
+        Some(error) => Event::StreamError(error),
+        None if attempt.finished.get() == Some(GATEWAY_TIMEOUT) => Event::StreamStalled,
+        None => Event::StreamCut,
+    };
+    let failure = Failure::classify(&event);
+    let decision = decide_on(r, ctx, &failure, false);
+    attempt.failure.set(Some(failure));
+    attempt.policy_allowed.set(decision.policy_allowed);
+    attempt.suppressed.set(decision.suppressed);
+    learn(r, ctx, Outcome::of(&failure, None), false);
 }
 
 /// An attempt that ended without a judgement gives its probe back.
@@ -311,7 +317,7 @@ pub(super) fn settle_health(r: Request<'_>, ctx: &RequestCtx) {
 fn learn(r: Request<'_>, ctx: &RequestCtx, outcome: Outcome, of_the_key: bool) {
     let Some(routed) = ctx.routed() else { return };
     let Compiled { rules, .. } = &*routed.compiled;
-    let keyed = r.loc_conf().keyring.is_some() && of_the_key;
+    let keyed = ctx.keys(r).is_some() && of_the_key;
     if rules.mode == Mode::Basic && !keyed {
         return;
     }

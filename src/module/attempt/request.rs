@@ -90,9 +90,9 @@ fn edit_head(
 ) -> Option<()> {
     let provider = routed.provider()?;
     let client_host = r.header("host").unwrap_or_default();
-    let secrets = r.loc_conf().keyring.as_ref().map(|keyring| keyring.safe.secrets());
+    let keys = ctx.keys(r);
     let key = ctx.key.borrow().key;
-    let secret = secrets.as_ref().zip(key).and_then(|(secrets, key)| secrets.store.secret(key));
+    let secret = keys.zip(key).and_then(|(keys, key)| keys.secrets.store.secret(key));
     let prefixes = [OWN_PREFIX, r.loc_conf().rules().map_or(OWN_PREFIX, |rules| &rules.prefix)];
     let mut wrong_hosts = vec![client_host, without_port(client_host), r.host()];
     // nginx's default is the block that `proxy_pass` named before the first attempt, whichever it was.
@@ -104,7 +104,7 @@ fn edit_head(
         wrong_hosts: &wrong_hosts,
         version: provider.version.as_deref(),
         own_prefixes: &prefixes,
-        credential: match &secrets {
+        credential: match keys {
             None => Credential::Client,
             Some(_) => Credential::Operator { dialect: provider.dialect, secret },
         },

@@ -3,7 +3,7 @@
 
 use llm_core::chunked::Dechunker;
 use llm_core::fallback::{
-    Event, Failure, FailureClass, Feedback, Told, Verdict, error_code, is_open,
+    Event, Failure, FailureClass, Feedback, Told, Verdict, error_code, fault_of_answer, is_open,
 };
 use llm_core::stream::{BodyEnd, Opening};
 
@@ -27,6 +27,7 @@ pub struct Held {
 enum Kind {
     Stream(Box<Opening>),
     Refusal(Vec<u8>),
+    Answer(Vec<u8>),
 }
 
 /// What a held response is known to be.
@@ -94,14 +95,18 @@ fn judge(
     }
     let holds = ctx.attempt.limits.get().holds;
     let is_stream = status == 200 && upstream.is_event_stream();
+    let holds_answer = status == 200 && !is_stream && judges_answers(ctx, routed);
     if ctx.begun.get() && !is_stream {
         // The client has the head of a stream already.
         return Known::Bad(Event::BadBody);
     }
-    if !is_stream || holds == Holds::Nothing {
+    if !holds_answer && (!is_stream || holds == Holds::Nothing) {
         return Known::Good;
     }
-    let known = judge_stream(ctx, upstream, routed, holds);
+    let known = match is_stream {
+        true => judge_stream(ctx, upstream, routed, holds),
+        false => judge_answer(ctx, upstream),
+    };
     let first_token_ms = ctx.attempt.limits.get().first_token_ms;
     if matches!(known, Known::No) && first_token_ms > 0 && !ctx.attempt.head_came.replace(true) {
         // The head was in time; what is left belongs to the first content.
@@ -123,7 +128,40 @@ fn judge(
 pub(super) fn held_content(ctx: &RequestCtx) -> bool {
     match ctx.attempt.held.borrow().as_ref().map(|held| &held.kind) {
         Some(Kind::Stream(opening)) => opening.state().content,
+        Some(Kind::Answer(_)) => true,
         _ => false,
+    }
+}
+
+/// Whether answers that are no streams may hide a failure that the operator lists.
+fn judges_answers(ctx: &RequestCtx, routed: &Routed) -> bool {
+    const HIDDEN: [FailureClass; 3] =
+        [FailureClass::StreamError, FailureClass::EmptyResponse, FailureClass::BadResponse];
+    routed.policy.enabled
+        && ctx.endpoint.get().needs_model()
+        && HIDDEN.into_iter().any(|class| routed.policy.on.contains(class))
+}
+
+/// An answer that is no stream is judged when it is whole.
+fn judge_answer(ctx: &RequestCtx, upstream: &Upstream<'_>) -> Known {
+    if upstream.header("content-encoding").is_some() {
+        return Known::Good;
+    }
+    if !upstream.is_json() {
+        return Known::Bad(Event::BadBody);
+    }
+    if !upstream.is_chunked() && upstream.content_length().is_none() {
+        // Nobody can tell where it ends before it has.
+        return Known::Good;
+    }
+    let mut held = ctx.attempt.held.borrow_mut();
+    let held = held.get_or_insert_with(|| Held::new(upstream, Kind::Answer(Vec::new())));
+    held.read(upstream);
+    match &held.kind {
+        Kind::Answer(body) if held.is_whole(upstream) => {
+            fault_of_answer(body, ctx.endpoint.get()).map_or(Known::Good, Known::Bad)
+        }
+        _ => Known::No,
     }
 }
 
@@ -131,7 +169,9 @@ pub(super) fn held_content(ctx: &RequestCtx) -> bool {
 fn judge_refusal(r: Request<'_>, ctx: &RequestCtx, upstream: &Upstream<'_>, status: u16) -> Known {
     let bad = |error| Known::Bad(Event::Status { status, error });
     let framed = upstream.is_chunked() || upstream.content_length().is_some();
-    if !framed && (r.method() == b"HEAD" || !upstream.is_json()) {
+    // What announces a body and has none would be waited for in vain.
+    let bodiless = r.method() == b"HEAD" || status == 304;
+    if bodiless || (!framed && !upstream.is_json()) {
         return bad(None);
     }
     let mut held = ctx.attempt.held.borrow_mut();
@@ -174,7 +214,10 @@ fn judge_stream(ctx: &RequestCtx, upstream: &Upstream<'_>, routed: &Routed, hold
             if state.malformed > 0 && routed.policy.on.contains(FailureClass::BadResponse) {
                 return Known::Bad(Event::BadBody);
             }
-            match (state.marker, whole) {
+            // Without a length nobody can tell the end of the body from a broken connection; the
+            // finish reason has to do.
+            let framed = upstream.is_chunked() || upstream.content_length().is_some();
+            match (state.marker || (state.finished && !framed), whole) {
                 (true, _) => Known::Good,
                 (false, true) if state.is_complete(BodyEnd::Clean) => Known::Good,
                 (false, true) => Known::Bad(Event::StreamCut),
@@ -201,6 +244,7 @@ impl Held {
             *content_bytes += content.len() as u64;
             match kind {
                 Kind::Stream(opening) => drop(opening.feed(content)),
+                Kind::Answer(body) => body.extend_from_slice(content),
                 Kind::Refusal(body) => {
                     let room = MAX_REFUSAL_BYTES.saturating_sub(body.len());
                     body.extend_from_slice(content.get(..room).unwrap_or(content));
@@ -234,6 +278,7 @@ fn refuse(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, event: 
         _ => false,
     };
     if passes || (!super::owns_retries(r) && *event != Event::BadHead) {
+        attempt.passes_failure.set(true);
         return let_go(r, ctx, upstream);
     }
     attempt.decision.set(Some(decision));

@@ -27,6 +27,14 @@ pub struct Limits {
     pub response_ms: u64,
 }
 
+/// What a cache is to do with a response.
+#[derive(Clone, Copy, Default)]
+pub struct Caching {
+    stores: bool,
+    /// How long the response is valid, and may be used beyond that; 0 is not said.
+    times: [i64; 3],
+}
+
 impl<'r> Upstream<'r> {
     pub(super) fn of(r: Request<'r>) -> Option<Self> {
         NonNull::new(r.raw().upstream).map(|raw| Self { raw, r })
@@ -286,6 +294,26 @@ impl<'r> Upstream<'r> {
     pub fn reset_buffering(&mut self) {
         let buffering = self.conf().buffering;
         self.raw_mut().set_buffering(u32::from(buffering != 0));
+    }
+
+    /// What a cache is to do with the response, as far as it is known now.
+    pub fn caching(&self) -> Caching {
+        let stores = self.raw().cacheable() != 0;
+        // SAFETY: null, or the request's place in the cache.
+        let Some(cache) = (unsafe { self.r.raw().cache.as_ref() }) else {
+            return Caching { stores, ..Caching::default() };
+        };
+        let times = [cache.valid_sec, cache.updating_sec, cache.error_sec];
+        Caching { stores, times }
+    }
+
+    /// Forgets what the headers of a response have said to the cache.
+    pub fn set_caching(&mut self, caching: Caching) {
+        self.raw_mut().set_cacheable(u32::from(caching.stores));
+        // SAFETY: as in `caching`; nobody else holds a borrow of it.
+        if let Some(cache) = unsafe { self.r.raw().cache.as_mut() } {
+            [cache.valid_sec, cache.updating_sec, cache.error_sec] = caching.times;
+        }
     }
 
     pub(super) fn connect_timeout(&mut self) -> &mut usize {

@@ -4,7 +4,7 @@ use llm_core::error::Rejection;
 
 use super::{Answer, headers};
 use crate::ctx::RequestCtx;
-use crate::ffi::Request;
+use crate::ffi::{Level, Request};
 use crate::phases::new_ctx;
 
 const KIND: &str = "application/json";
@@ -55,6 +55,41 @@ pub(super) fn head(r: &mut Request<'_>) {
     if rejection.status != r.status() {
         r.set_status(rejection.status);
     }
+    add_headers(r, ctx, &rejection);
+    let body = rejection.body(ctx.dialect.get(), &ctx.event_id);
+    replace(r, ctx, body);
+    ctx.rejection.replace(Some(rejection));
+}
+
+/// A provider's refusal whose body cannot be searched for our secrets: it is encoded, which nobody
+/// asked for. The client gets the status without it.
+pub(super) fn hide(r: &mut Request<'_>, ctx: &RequestCtx) {
+    let message = format!("The provider answered with status {}. Try again later.", r.status());
+    let rejection = Rejection::new(r.status(), "provider_error", message);
+    r.drop_headers(|name| name == b"content-encoding");
+    let body = rejection.body(ctx.dialect.get(), &ctx.event_id);
+    replace(r, ctx, body);
+}
+
+/// Whether an answer comes from an address that is no upstream block: nginx goes there past us, with the
+/// client's own request.
+pub(super) fn is_foreign(r: Request<'_>, ctx: &RequestCtx) -> bool {
+    r.loc_conf().proxy.is_on()
+        && ctx.is_routed()
+        && ctx.attempt.made.get() == 0
+        && r.upstream().is_some_and(|upstream| upstream.status() > 0)
+}
+
+/// Such an answer is not used, so that the mistake does not stay unseen.
+pub(super) fn refuse_foreign(r: &mut Request<'_>, ctx: &RequestCtx) {
+    r.write_log(
+        Level::Error,
+        "llm: proxy_pass goes to an address that is no upstream block: write \"proxy_pass \
+         http://$llm_provider_upstream\"",
+    );
+    let rejection = Rejection::internal();
+    r.set_status(rejection.status);
+    r.drop_headers(|_| true);
     add_headers(r, ctx, &rejection);
     let body = rejection.body(ctx.dialect.get(), &ctx.event_id);
     replace(r, ctx, body);

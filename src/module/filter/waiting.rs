@@ -5,6 +5,7 @@
 //! body goes on only if it is a stream; anything else becomes an error event.
 
 use llm_core::error::Rejection;
+use llm_core::scrub::Cover;
 use llm_core::stream::{EventStream, Options};
 
 use super::{Answer, Events, errors};
@@ -75,6 +76,9 @@ pub(super) fn late_head(mut r: Request<'_>, ctx: &RequestCtx) {
         && !r.is_encoded()
         && llm_core::media::is_event_stream(r.content_type());
     if is_stream {
+        if let Some(mask) = super::mask(ctx) {
+            super::scrub(&mut r, ctx, &mask, Cover::Short);
+        }
         if let Some(routed) = ctx.routed()
             && let Some(provider) = routed.provider()
         {

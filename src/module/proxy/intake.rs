@@ -161,9 +161,8 @@ fn first_target(
             routed.current.set(index);
             return Ok(());
         }
-        Pick::Skipped(SkipReason::Benched, recovers_ms) => {
-            return last_resort(r, ctx, routed, recovers_ms.unwrap_or(0));
-        }
+        // Whatever the first one lacks: a benched one will be there again.
+        Pick::Skipped(_, Some(recovers_ms)) => return last_resort(r, ctx, routed, recovers_ms),
         Pick::Skipped(SkipReason::Key, _) => return Err(Missing::rejection()),
         Pick::Skipped(..) | Pick::None => {}
     }

@@ -95,7 +95,7 @@ anthropic-version: 2024-10-22
     upstream one { server %%first%%; keepalive 4; }
     upstream two { server %%second%%; keepalive 4; }
 --- config
-    llm_proxy_route first one response_timeout=300ms;
+    llm_proxy_route first one response_timeout=500ms;
     llm_proxy_route second two;
     llm_proxy_default_provider first;
     llm_fallback_route first second;

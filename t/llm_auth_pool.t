@@ -807,13 +807,15 @@ is("@{[ main::keys_of($t, 'first') ]}", '1 2 2', 'key 1 is still benched');
 429
 
 {}
-
-{"delay_ms":200,"times":6}
+--- provider_first_requests: 8
 --- request
 POST /v1/chat/completions
 {"model":"m"}
 --- after
+# Longer than the bench, and then answers that take longer than all requests together.
 select undef, undef, undef, 0.1;
+my $delay_ms = 200 * Test::LLM::Util::scale();
+$t->mock->script('first', [ { delay_ms => $delay_ms, times => 6 } ]);
 my @clients = map { Test::LLM::Client->new($t->address) } 1 .. 6;
 my $body = '{"model":"m"}';
 for my $client (@clients) {

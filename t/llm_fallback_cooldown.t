@@ -371,6 +371,37 @@ X-Should-Retry: false
 ^500 last_resort
 ^503
 
+=== everything benched: one target, once, and again a second later
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_model_pattern a first;
+    llm_proxy_model_pattern b first;
+    llm_fallback_route first second;
+    llm_fallback_mode health;
+    llm_fallback_cooldown 60s fails=1;
+    llm_fallback_retry 1 backoff=1ms..2ms;
+    llm_fallback_max_attempts 9;
+    location /v1/ { llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+--- after
+$t->mock->script($_ => [ { status => 500, times => 'always' } ]) for qw(first second);
+my $ask = sub {
+    my ($answer) = $t->request(qq(POST /v1/chat/completions\n{"model":"$_[0]"}));
+    return chain_of($answer);
+};
+is($ask->('a'), 'first/a:500, first/a:500, second/a:500, second/a:500', 'the whole chain');
+is($ask->('a'), 'first/a:500', 'the last resort');
+is($ask->('a'), 'first/a:skipped(benched), second/a:skipped(benched)', 'no further one');
+is($ask->('b'), 'first/b:500, first/b:500, second/b:500, second/b:500', 'another model');
+is($ask->('b'), 'first/b:500', 'has its own last resort');
+for my $time (1 .. 2) {
+    my $tried = wait_until { $ask->('a') =~ /:500/ } 5;
+    ok($tried, "a second later, $time");
+}
+
 === everything benched: in Anthropic's dialect
 --- http_config
     upstream one { server %%first%%; }

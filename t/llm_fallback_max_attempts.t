@@ -108,6 +108,7 @@ X-Fallback-Suppressed-Reason: attempts_exhausted
     llm_auth_credential a sk-a-SECRET-2;
     llm_auth_credential a sk-a-SECRET-3;
     llm_auth_credential a sk-a-SECRET-4;
+    llm_auth_credential a sk-a-SECRET-5;
     location /off/v1/ { llm_proxy; proxy_pass http://$llm_provider_upstream; }
     location /on/v1/ {
         llm_proxy; llm_fallback; llm_fallback_max_attempts 3; proxy_pass http://$llm_provider_upstream;

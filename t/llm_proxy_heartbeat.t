@@ -128,7 +128,7 @@ POST /v1/chat/completions
 --- response_body_like
 \A(?:: ping\n\n)+data: \{"choices":\[\{"delta":\{"content":"a"\}\}\]\}\n\n(?:: ping\n\n)*data: \[DONE\]\n\n\z
 
-=== never inside an event that is too long to be held
+=== never inside an event that is too long to be held, but behind it
 --- http_config
     upstream first { server %%first%%; }
 --- config
@@ -143,7 +143,25 @@ POST /v1/chat/completions
 {"model":"m","stream":true}
 --- response_body_like
 \A(?:: ping\n\n)*data: \{"a":"x{1000}
-xy{10}"\}\n\n(?:: ping\n\n)*data: \[DONE\]\n\n\z
+xy{10}"\}\n\n(?:: ping\n\n){2,}data: \[DONE\]\n\n\z
+
+=== a client that gets events does not wait
+--- http_config
+    upstream first { server %%first%%; }
+--- config
+    llm_proxy_route first first;
+    llm_proxy_default_provider first;
+    llm_proxy_heartbeat 400ms;
+    location /v1/ { llm_proxy; proxy_pass http://$llm_provider_upstream; }
+--- provider_first
+{"pace_ms":20,"words":50}
+--- request
+POST /v1/chat/completions
+{"model":"m","stream":true}
+--- response_body_like
+data: \[DONE\]\n\n\z
+--- response_body_unlike
+ping
 
 === a refusal that comes after a heartbeat becomes an error event
 --- http_config

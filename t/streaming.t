@@ -83,6 +83,8 @@ content-type: text/event-stream; charset=utf-8
     location /off/v1/ { proxy_buffering off; proxy_pass http://$llm_provider_upstream; }
 --- provider_first
 {"fault":"stall","after":2,"times":3}
+
+{"fault":"stall","after":2,"framing":"close","times":3}
 --- requests
 POST /default/v1/chat/completions
 {"model":"m","stream":true}
@@ -92,8 +94,17 @@ POST /on/v1/chat/completions
 >>>
 POST /off/v1/chat/completions
 {"model":"m","stream":true}
+>>>
+POST /default/v1/chat/completions
+{"model":"m","stream":true}
+>>>
+POST /on/v1/chat/completions
+{"model":"m","stream":true}
+>>>
+POST /off/v1/chat/completions
+{"model":"m","stream":true}
 --- abort_after: "content":"Hello"[^\n]*\n\n
---- provider_first_client_closed: 3
+--- provider_first_client_closed: 6
 
 === a message of Anthropic's comes event by event
 --- http_config

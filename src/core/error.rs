@@ -26,6 +26,9 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// The code of [`Rejection::all_benched`].
+    pub const ALL_BENCHED: &'static str = "all_targets_benched";
+
     /// A rejection without a field at fault.
     #[must_use]
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
@@ -209,7 +212,7 @@ impl Rejection {
     #[must_use]
     pub fn all_benched(recovers_in_s: u64) -> Self {
         let message = "Every provider of this model is paused after failures. Try again later.";
-        Self::new(503, "all_targets_benched", message).with_retry_after(recovers_in_s)
+        Self::new(503, Self::ALL_BENCHED, message).with_retry_after(recovers_in_s)
     }
 
     /// A stream that ended without its terminal marker; told inside the stream.

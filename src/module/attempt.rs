@@ -20,7 +20,7 @@ use crate::ffi::Request;
 use crate::ffi::upstream::{Caching, Limits, Upstream};
 use crate::proxy;
 
-pub use judge::{Pick, note_broken, pick};
+pub use judge::{Pick, note_broken, pick, pick_benched};
 pub use response::{Held, head};
 
 /// The state of a request's attempts.

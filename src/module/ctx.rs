@@ -140,7 +140,7 @@ pub struct Routed {
     pub policy: Policy,
     /// What the client wished.
     pub overrides: Overrides,
-    /// The provider that the client named.
+    /// The provider that the client named, or that a rule has replaced.
     pub requested_provider: Option<String>,
     /// A rule has replaced the provider before the first attempt.
     pub replaced: bool,
@@ -276,8 +276,15 @@ impl RequestCtx {
         self.deadline_ms.get().map(|deadline_ms| deadline_ms.saturating_sub(r.elapsed_ms()))
     }
 
-    /// Whether an answer of the operator's replaces a failure.
+    /// Whether the operator's own answer takes the place of a failure: of one that `llm_fallback_on`
+    /// lists, after which nothing more is tried.
     pub fn replaces_answer(&self, r: Request<'_>) -> bool {
-        r.loc_conf().rules().is_some_and(|rules| rules.static_answer.is_some())
+        self.attempt.policy_allowed.get() && self.static_answer(r).is_some()
+    }
+
+    /// The operator's own answer; a client that waits for a stream cannot read it.
+    pub fn static_answer<'r>(&self, r: Request<'r>) -> Option<&'r [u8]> {
+        let rules = r.loc_conf().rules().filter(|rules| rules.policy.enabled)?;
+        rules.static_answer.as_deref().filter(|_| !self.is_streaming())
     }
 }

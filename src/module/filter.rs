@@ -47,6 +47,15 @@ pub struct Events {
     clean: bool,
     /// The client's answer was ended with its marker, though the provider's connection broke.
     done: bool,
+    /// When something was last sent on, in milliseconds of the request.
+    sent_ms: u64,
+}
+
+impl Events {
+    fn new(r: Request<'_>, options: Options) -> Self {
+        let stream = EventStream::new(options);
+        Self { stream, broken: false, clean: false, done: false, sent_ms: r.elapsed_ms() }
+    }
 }
 
 /// What the header filter does.
@@ -252,7 +261,11 @@ fn feed_events(
     if events.broken || events.done {
         return if chunk.ends { LastBuffer::Swallow } else { LastBuffer::Keep };
     }
+    let held_bytes = events.stream.held_bytes() + chunk.text.len();
     events.stream.feed(chunk.text, out);
+    if events.stream.held_bytes() != held_bytes {
+        events.sent_ms = r.elapsed_ms();
+    }
     if ctx.ttft_ms.get().is_none() && events.stream.state().content {
         ctx.ttft_ms.set(Some(r.elapsed_ms()));
     }
@@ -333,9 +346,7 @@ fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
         r.drop_headers(|name| name == b"x-accel-buffering" || name == b"cache-control");
         r.add_header("X-Accel-Buffering", "no");
         r.add_header("Cache-Control", "no-cache");
-        let events =
-            Events { stream: EventStream::new(options), broken: false, clean: false, done: false };
-        ctx.answer.replace(Answer::Events(Box::new(events)));
+        ctx.answer.replace(Answer::Events(Box::new(Events::new(*r, options))));
     } else if llm_core::media::is_json(r.content_type()) {
         r.need_in_memory();
         if renamed.is_some() {

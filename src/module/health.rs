@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use llm_core::fallback::{Failure, FailureClass, Target};
 use llm_core::health::{
     Admit, Params, Record, Table, admit, answered, better, count_attempt, count_retry, failed,
-    may_retry, probed, record_key, released, succeeded,
+    last_resort, may_retry, probed, record_key, released, succeeded,
 };
 use llm_core::route::Routes;
 
@@ -123,19 +123,41 @@ pub fn has_retry(r: Request<'_>, place: Place, percent: u32) -> bool {
     .unwrap_or(true)
 }
 
-/// Whether this request may try a benched target because all are benched: one at a time, over all
-/// workers.
-pub fn take_last_resort(r: Request<'_>, params: &Params) -> bool {
-    let place = Place::new("last_resort", None, None);
+/// Whether this request may try a benched target because all are benched: one of those for the same
+/// first target at a time, over all workers.
+pub fn take_last_resort(
+    r: Request<'_>,
+    provider: &str,
+    model: Option<&str>,
+    params: &Params,
+) -> bool {
+    let place = Place::new(&format!("last_resort {provider}"), model, None);
     with(r, |table, now| {
         let Some(record) = table.claim(place.0, now) else { return true };
-        if matches!(admit(record, now), Admit::Benched { .. }) {
-            return false;
+        match admit(record, now) {
+            Admit::Benched { .. } => return false,
+            Admit::Probe { lease } => released(record, lease),
+            Admit::Ready => {}
         }
         failed(record, now, params, Some(LAST_RESORT_MS), FailureClass::RateLimited);
         true
     })
     .unwrap_or(true)
+}
+
+/// Which target is tried where all are benched, given the places of each.
+pub fn best_benched(r: Request<'_>, targets: &[Vec<Place>]) -> Option<usize> {
+    with(r, |table, now| {
+        let record = |place: &Place| table.find(place.0).copied().unwrap_or_default();
+        let best =
+            |places: &Vec<Place>| places.iter().map(record).min_by(|a, b| last_resort(a, b, now));
+        let known = targets
+            .iter()
+            .enumerate()
+            .filter_map(|(index, places)| best(places).map(|record| (index, record)));
+        known.min_by(|(_, a), (_, b)| last_resort(a, b, now)).map(|(index, _)| index)
+    })
+    .flatten()
 }
 
 /// Which of two equal targets answers sooner.

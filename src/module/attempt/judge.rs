@@ -65,6 +65,37 @@ fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Lo
     reason.map_or(Pick::None, |reason| Pick::Skipped(reason, earliest_ms))
 }
 
+/// Takes the best of the targets where all that could serve the request are benched.
+pub fn pick_benched(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Pick {
+    let fits = |index: &usize| check(r, ctx, routed, *index, Look::Peek).is_ok();
+    let indexes: Vec<_> = (0..routed.targets.len()).filter(fits).collect();
+    let places: Vec<_> = indexes.iter().map(|index| places(r, ctx, routed, *index)).collect();
+    let best = health::best_benched(r, &places).and_then(|best| indexes.get(best)).copied();
+    let Some(best) = best.filter(|best| check(r, ctx, routed, *best, Look::Take).is_ok()) else {
+        return Pick::None;
+    };
+    for target in routed.targets.iter().take(best) {
+        if let Some(provider) = routed.compiled.routes.provider(target.provider) {
+            tell_skipped(ctx, &provider.name, target.model.as_deref(), SkipReason::Benched);
+        }
+    }
+    Pick::Target(best)
+}
+
+/// The places of a target, one for each of its keys.
+fn places(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, index: usize) -> Vec<Place> {
+    let target = routed.targets.get(index);
+    let provider = target.and_then(|target| routed.compiled.routes.provider(target.provider));
+    let Some((target, provider)) = target.zip(provider) else { return Vec::new() };
+    let known = ctx.keys(r);
+    let numbers = known.map(|keys| keys.select(ctx.owner(r), &provider.name, ctx.random()));
+    let numbers = numbers.and_then(Result::ok).unwrap_or_default();
+    let keys = numbers.into_iter().map(Some);
+    let keys: Vec<_> = if keys.len() == 0 { vec![None] } else { keys.collect() };
+    let place = |key| place(known, &provider.name, target.model.as_deref(), key);
+    keys.into_iter().map(place).collect()
+}
+
 type Unfit = (SkipReason, Option<u64>);
 
 fn check(
@@ -198,9 +229,12 @@ pub(super) fn decide_on(
     let attempt = &ctx.attempt;
     let Some(routed) = ctx.routed() else { return nothing(failure) };
     let rules = &routed.compiled.rules;
-    let next_target = match routed.policy.enabled {
-        true => look(r, ctx, &routed, routed.current.get() + 1, Look::Peek).into(),
-        false => NextTarget::None,
+    let next_target = if !routed.policy.enabled {
+        NextTarget::None
+    } else if attempt.last_resort.get() {
+        NextTarget::Skipped(SkipReason::Benched)
+    } else {
+        look(r, ctx, &routed, routed.current.get() + 1, Look::Peek).into()
     };
     let retries_here = attempt.retries_here.get();
     let may_retry = routed
@@ -218,7 +252,7 @@ pub(super) fn decide_on(
         began_heartbeat: ctx.begun.get(),
         attempts_made: attempt.made.get(),
         retries_here,
-        other_key_left: !attempt.other_keys.borrow().is_empty(),
+        other_key_left: !attempt.other_keys.borrow().is_empty() && !attempt.last_resort.get(),
         next_target,
         retry_after_ms: attempt.retry_after_ms.get(),
         remaining_ms: remaining_ms(r, ctx),
@@ -231,7 +265,7 @@ pub(super) fn decide_on(
     if let Some(most) = attempt.bound_attempts.get() {
         policy.max_attempts = policy.max_attempts.min(most);
     }
-    if attempt.lease.get().is_some() {
+    if attempt.lease.get().is_some() || attempt.last_resort.get() {
         // It was the one request that finds out whether the target works again. It does not.
         policy.retry = None;
     }

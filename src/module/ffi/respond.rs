@@ -109,6 +109,8 @@ impl Request<'_> {
 
     /// The status of the answer is `status` from now on.
     pub fn set_status(&mut self, status: u16) {
+        // An error page has kept the status that led to it, and the log would show that one.
+        self.raw_mut().err_status = 0;
         let out = &mut self.raw_mut().headers_out;
         out.status = usize::from(status);
         out.status_line = borrowed(b"");

@@ -24,6 +24,10 @@ pub fn refuse(r: Request<'_>, ctx: &RequestCtx) {
 
 /// Answers with `rejection`; the returned code ends the request.
 pub fn answer(mut r: Request<'_>, ctx: &RequestCtx, rejection: &Rejection) -> isize {
+    if let Some(body) = ctx.static_answer(r).filter(|_| rejection.code == Rejection::ALL_BENCHED) {
+        add_route_headers(&mut r, ctx);
+        return r.answer(200, KIND, body);
+    }
     add_headers(&mut r, ctx, rejection);
     let body = rejection.body(ctx.dialect.get(), &ctx.event_id);
     r.answer(rejection.status, KIND, &body)
@@ -45,11 +49,11 @@ pub(super) fn head(r: &mut Request<'_>) {
             None => return,
         },
     };
-    let answer = if r.status() >= 500 { static_answer(*r) } else { None };
-    if let Some(body) = answer {
+    let replaced = r.status() >= 500 && ctx.replaces_answer(*r);
+    if let Some(body) = ctx.static_answer(*r).filter(|_| replaced) {
         r.set_status(200);
-        r.add_header("X-LLM-Event-Id", &ctx.event_id);
-        return replace(r, ctx, body);
+        add_route_headers(r, ctx);
+        return replace(r, ctx, body.to_vec());
     }
     let rejection = explain(*r, ctx);
     if rejection.status != r.status() {
@@ -103,11 +107,6 @@ fn replace(r: &mut Request<'_>, ctx: &RequestCtx, body: Vec<u8>) {
     ctx.answer.replace(Answer::Replaced(body));
 }
 
-/// `llm_fallback_static`: the operator's answer when everything has failed.
-fn static_answer(r: Request<'_>) -> Option<Vec<u8>> {
-    r.loc_conf().rules()?.static_answer.clone()
-}
-
 /// What a stream that broke off is called.
 pub(super) fn broken_stream(ctx: &RequestCtx) -> Rejection {
     const GATEWAY_TIMEOUT: i64 = 504;
@@ -135,14 +134,18 @@ pub(super) fn explain(r: Request<'_>, ctx: &RequestCtx) -> Rejection {
 }
 
 fn add_headers(r: &mut Request<'_>, ctx: &RequestCtx, rejection: &Rejection) {
-    match ctx.routed() {
-        Some(routed) => headers::add(r, ctx, &routed),
-        None => r.add_header("X-LLM-Event-Id", &ctx.event_id),
-    }
+    add_route_headers(r, ctx);
     if let Some(seconds) = rejection.retry_after_s {
         r.add_header("Retry-After", &seconds.to_string());
     }
     // Where the SDKs of both dialects look for the id of a request.
     r.add_header("X-Request-Id", &ctx.event_id);
     r.add_header("Request-Id", &ctx.event_id);
+}
+
+fn add_route_headers(r: &mut Request<'_>, ctx: &RequestCtx) {
+    match ctx.routed() {
+        Some(routed) => headers::add(r, ctx, &routed),
+        None => r.add_header("X-LLM-Event-Id", &ctx.event_id),
+    }
 }

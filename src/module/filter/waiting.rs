@@ -6,7 +6,7 @@
 
 use llm_core::error::Rejection;
 use llm_core::scrub::Cover;
-use llm_core::stream::{EventStream, Options};
+use llm_core::stream::Options;
 
 use super::{Answer, Events, errors};
 use crate::ctx::RequestCtx;
@@ -21,8 +21,15 @@ pub fn heartbeat(r: Request<'_>) {
     if r.is_client_gone() || ctx.client_gone.get() || ctx.attempt.finished.get().is_some() {
         return;
     }
+    let period_ms = r.loc_conf().proxy.heartbeat_ms();
+    let mut next_ms = period_ms;
     let rc = match waits_for(r, ctx) {
-        Waits::Event => buf::send_now(r, ctx, PING),
+        Waits::Event { for_ms } if for_ms < period_ms => {
+            next_ms = period_ms - for_ms;
+            code::OK
+        }
+        Waits::Event { .. } => buf::send_now(r, ctx, PING),
+        Waits::Rest => code::OK,
         Waits::Head => begin(r, ctx),
         Waits::Client => buf::flush(r),
         Waits::Nothing => return,
@@ -31,7 +38,7 @@ pub fn heartbeat(r: Request<'_>) {
         // Ends the request if the connection is broken; it may be gone after this.
         return r.wake();
     }
-    ctx.heartbeat.start(r, r.loc_conf().proxy.heartbeat_ms(), heartbeat);
+    ctx.heartbeat.start(r, next_ms, heartbeat);
 }
 
 /// A limit of the whole request is over: nginx sees a timeout of the provider.
@@ -87,13 +94,7 @@ pub(super) fn late_head(mut r: Request<'_>, ctx: &RequestCtx) {
                 model: super::renamed_model(r, ctx),
                 ..Options::new(provider.dialect, ctx.endpoint.get())
             };
-            let events = Events {
-                stream: EventStream::new(options),
-                broken: false,
-                clean: false,
-                done: false,
-            };
-            ctx.answer.replace(Answer::Events(Box::new(events)));
+            ctx.answer.replace(Answer::Events(Box::new(Events::new(r, options))));
         }
     } else {
         let rejection = if accepted && r.status() < 400 {
@@ -111,8 +112,10 @@ pub(super) fn late_head(mut r: Request<'_>, ctx: &RequestCtx) {
 }
 
 enum Waits {
-    /// A provider's stream has paused between two events.
-    Event,
+    /// A provider's stream has paused between two events, so many milliseconds by now.
+    Event { for_ms: u64 },
+    /// A part of an event has gone out; only its rest may follow.
+    Rest,
     /// No provider has answered.
     Head,
     /// The client reads too slowly to wait for anything.
@@ -125,11 +128,11 @@ fn waits_for(r: Request<'_>, ctx: &RequestCtx) -> Waits {
     let answer = ctx.answer.borrow();
     match &*answer {
         _ if r.has_unsent_output() => Waits::Client,
-        Answer::Events(events)
-            if !events.broken && !events.done && events.stream.between_events() =>
-        {
-            Waits::Event
+        Answer::Events(events) if events.broken || events.done => Waits::Nothing,
+        Answer::Events(events) if events.stream.between_events() => {
+            Waits::Event { for_ms: r.elapsed_ms().saturating_sub(events.sent_ms) }
         }
+        Answer::Events(_) => Waits::Rest,
         Answer::Untouched if !r.is_header_sent() && r.upstream().is_some() => Waits::Head,
         _ => Waits::Nothing,
     }

@@ -14,7 +14,7 @@ use llm_core::request::{Changes, Facts, FactsError, Field, Shape, estimate_token
 use llm_core::route::{Ask, Outcome, Provider};
 
 use super::{DialectMode, Unparsed};
-use crate::attempt::{Pick, pick};
+use crate::attempt::{Pick, pick, pick_benched};
 use crate::conf::Compiled;
 use crate::ctx::{Asked, DialectSource, RequestCtx, Routed};
 use crate::ffi::Request;
@@ -136,6 +136,9 @@ fn resolve(
     )?;
     let outcome = if chosen.replaced { Outcome::ReplacedByPolicy } else { resolution.outcome };
     ctx.outcome.set(Some(outcome));
+    // What a rule has replaced is told all the same.
+    let replaced = compiled.routes.provider(resolution.provider).filter(|_| chosen.replaced);
+    let replaced = replaced.map(|provider| provider.name.clone());
     ctx.tag.replace(chosen.overrides.tag.clone());
     Ok(Routed {
         compiled: compiled.clone(),
@@ -143,7 +146,7 @@ fn resolve(
         current: Cell::new(0),
         policy: chosen.policy,
         overrides: chosen.overrides,
-        requested_provider: resolution.requested_provider,
+        requested_provider: resolution.requested_provider.or(replaced),
         replaced: chosen.replaced,
         strip_usage: facts.is_some_and(|facts| facts.stream && !facts.asked_for_usage()),
     })
@@ -183,10 +186,13 @@ fn last_resort(
     routed: &Routed,
     recovers_ms: u64,
 ) -> Result<(), Rejection> {
-    if health::take_last_resort(r, &routed.compiled.rules.params) {
+    let primary = routed.targets.first().zip(routed.primary());
+    let Some((target, provider)) = primary else { return Err(Rejection::internal()) };
+    let params = &routed.compiled.rules.params;
+    if health::take_last_resort(r, &provider.name, target.model.as_deref(), params) {
         ctx.attempt.last_resort.set(true);
         ctx.attempt.chain.take();
-        if let Pick::Target(index) = pick(r, ctx, routed, 0) {
+        if let Pick::Target(index) = pick_benched(r, ctx, routed) {
             routed.current.set(index);
             return Ok(());
         }

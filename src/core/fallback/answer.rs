@@ -63,7 +63,9 @@ fn item_holds(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
                     filled |= item_holds(scanner)?;
                 }
             }
-            _ => drop(scanner.value()?),
+            _ => {
+                scanner.value()?;
+            }
         }
         Ok(())
     })?;

@@ -255,6 +255,61 @@ POST /v1/chat/completions
 --- access_log
 ^MISS incomplete\nMISS complete$
 
+=== where no time is given nothing is kept
+--- http_config
+    upstream first { server %%first%%; }
+    proxy_cache_path %%root%%/cache keys_zone=answers:1m;
+--- config
+    llm_proxy_route first first;
+    llm_proxy_default_provider first;
+    location /v1/ {
+        llm_proxy;
+        proxy_cache answers;
+        proxy_cache_methods POST;
+        proxy_cache_key "$uri";
+        proxy_ignore_headers Cache-Control;
+        proxy_pass http://$llm_provider_upstream;
+    }
+--- requests
+POST /v1/chat/completions
+{"model":"m","stream":true}
+>>>
+POST /v1/chat/completions
+{"model":"m","stream":true}
+--- provider_first_requests: 2
+
+=== a client that goes does not leave half a stream behind
+--- http_config
+    upstream first { server %%first%%; }
+    proxy_cache_path %%root%%/cache keys_zone=answers:1m;
+    log_format c '$upstream_cache_status $llm_stream_state';
+--- config
+    llm_proxy_route first first;
+    llm_proxy_default_provider first;
+    location /v1/ {
+        llm_proxy;
+        proxy_cache answers;
+        proxy_cache_methods POST;
+        proxy_cache_key "$uri";
+        proxy_cache_valid 200 1m;
+        proxy_ignore_headers Cache-Control;
+        proxy_pass http://$llm_provider_upstream;
+    }
+--- provider_first eval
+'{"fault":"stall","after":1,"sse":["{\"choices\":[{\"delta\":{\"content\":\"' . 'a' x 30_000
+    . '\"}}]}","[DONE]"]}' . qq(\n\n{"words":2})
+--- requests
+POST /v1/chat/completions
+{"model":"m","stream":true}
+>>> provider first 1
+POST /v1/chat/completions
+{"model":"m","stream":true}
+--- abort_after: a{3000}|DONE
+--- provider_first_client_closed: 1
+--- access_log
+^MISS client_closed$
+^MISS complete$
+
 === a catalog is asked before a cache
 --- http_config
     upstream first { server %%first%%; }

@@ -49,6 +49,10 @@ sub failover_conf {
     return $text;
 }
 
+sub first_token_conf {
+    return failover_conf('llm_fallback_hold complete' => 'llm_fallback_hold first_token;');
+}
+
 # The folder that failover.conf asks for, with providers of ours in the place of the real ones.
 sub failover_files {
     return <<'FILES';
@@ -564,7 +568,7 @@ X-LLM-Chain: ~^primary/gpt-main:503:\d+ms, primary/gpt-main:503:\d+ms, secondary
 verdict($t, 16, by => 'secondary', within => 3, must => { 'one bill' => asked($t, 'secondary') == 1 });
 
 === with first_token, a stream that breaks off after 40 of 60 words
---- nginx_conf eval: main::failover_conf('llm_fallback_hold complete' => 'llm_fallback_hold first_token;')
+--- nginx_conf eval: main::first_token_conf()
 --- user_files eval: main::failover_files()
 --- env
 PRIMARY_API_KEY=sk-primary-SECRET-1
@@ -579,7 +583,7 @@ verdict($t, 8, hold => 'first_token', wanted => 'bounded clean error', by => 'se
 --- provider_secondary_tls_requests: 0
 
 === with first_token, a stream that is silent after 20 tokens
---- nginx_conf eval: main::failover_conf('llm_fallback_hold complete' => 'llm_fallback_hold first_token;')
+--- nginx_conf eval: main::first_token_conf()
 --- user_files eval: main::failover_files()
 --- env
 PRIMARY_API_KEY=sk-primary-SECRET-1

@@ -803,19 +803,12 @@ is("@{[ main::keys_of($t, 'first') ]}", '1 2 2', 'key 1 is still benched');
     llm_auth_credential first sk-first-SECRET-1 weight=4000000000;
     llm_auth_credential first sk-first-SECRET-2;
     location /v1/ { llm_proxy; llm_auth; proxy_pass http://$llm_provider_upstream; }
---- provider_first
-429
-
-{}
---- provider_first_requests: 8
---- request
-POST /v1/chat/completions
-{"model":"m"}
 --- after
-# Longer than the bench, and then answers that take longer than all requests together.
-select undef, undef, undef, 0.1;
+# Each answer takes longer than all requests together.
 my $delay_ms = 200 * Test::LLM::Util::scale();
-$t->mock->script('first', [ { delay_ms => $delay_ms, times => 6 } ]);
+$t->mock->script('first', [ { status => 429 }, {}, { delay_ms => $delay_ms, times => 6 } ]);
+is($t->request(qq(POST /v1/chat/completions\n{"model":"m"}))->{status}, 200, 'key 1 is cooled');
+select undef, undef, undef, 0.1;
 my @clients = map { Test::LLM::Client->new($t->address) } 1 .. 6;
 my $body = '{"model":"m"}';
 for my $client (@clients) {

@@ -321,37 +321,82 @@ POST /v1/chat/completions
 X-LLM-Chain: ~^first/m:transport_timeout:[2-9]\d\dms, second/m:200:\d+ms$
 --- provider_first_client_closed: 1
 
-=== an answer that is not HTTP is not in the list
+=== a connection that does not come about in time is both: no connection, and a timeout
 --- http_config
-    upstream one { server %%first%%; }
+    include deaf.conf;
+    upstream two { server %%second%%; }
+    llm_proxy;
+    llm_proxy_route first deaf connect_timeout=200ms;
+    llm_proxy_route second two;
+    llm_proxy_default_provider first;
+    llm_fallback;
+    llm_fallback_route first second;
+--- config
+    location /1/v1/ { llm_fallback_on connect_error; proxy_pass http://$llm_provider_upstream; }
+    location /2/v1/ { llm_fallback_on transport_timeout; proxy_pass http://$llm_provider_upstream; }
+    location /3/v1/ { llm_fallback_on upstream_5xx; proxy_pass http://$llm_provider_upstream; }
+--- init
+# A full queue of connections that nobody accepts: the next one gets no answer.
+use IO::Socket::INET ();
+$::deaf = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $@\n";
+@::queue = map {
+    IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $::deaf->sockport, Blocking => 0)
+} 1 .. 8;
+$t->write_file('deaf.conf', 'upstream deaf { server 127.0.0.1:' . $::deaf->sockport . '; }');
+--- requests
+POST /1/v1/chat/completions
+{"model":"m"}
+>>>
+POST /2/v1/chat/completions
+{"model":"m"}
+>>>
+POST /3/v1/chat/completions
+{"model":"m"}
+--- error_code: 200 200 504
+--- response_headers
+X-LLM-Chain: ~^first/m:transport_timeout:\d+ms, second/m:200:\d+ms$
+>>>
+X-LLM-Chain: ~^first/m:transport_timeout:\d+ms, second/m:200:\d+ms$
+>>>
+X-LLM-Chain: ~^first/m:transport_timeout:\d+ms$
+
+=== an answer that is not HTTP is an error of ours, in HTTP
+--- http_config
+    upstream one { server 127.0.0.1:%%port2%%; }
     upstream two { server %%second%%; }
 --- config
     llm_proxy_route first one;
     llm_proxy_route second two;
     llm_proxy_default_provider first;
     llm_fallback_route first second;
-    location /v1/ { llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+    location /on/v1/ { llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+    location /off/v1/ { llm_proxy; proxy_pass http://$llm_provider_upstream; }
 --- init
-# A server that says something else than HTTP, once.
-use IO::Socket::INET;
-my $server = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', ReuseAddr => 1) or die;
-$t->{section}{http_config} =~ s/server 127\.0\.0\.1:\d+; \}/"server 127.0.0.1:" . $server->sockport . '; }'/e;
-$t->{nginx}{sections} = $t->{section};
-$t->{nginx}->configure;
-my $pid = fork // die;
-if (!$pid) {
-    my $client = $server->accept;
-    sysread $client, my $request, 65_536;
-    syswrite $client, "SSH-2.0-nothing_of_the_kind\r\n\r\n";
+use IO::Socket::INET ();
+my $listener = IO::Socket::INET->new(
+    LocalAddr => $t->address =~ s/:.*//r, LocalPort => $t->port('port2'), Listen => 8, ReuseAddr => 1,
+) or die "listen: $@\n";
+$::server = fork // die $!;
+if (!$::server) {
+    while (my $connection = $listener->accept) {
+        sysread $connection, my $request, 100_000;
+        syswrite $connection, "SSH-2.0-nothing_of_the_kind\r\n\r\n";
+        close $connection;
+    }
     POSIX::_exit(0);
 }
---- request
-POST /v1/chat/completions
+--- requests
+POST /on/v1/chat/completions
+{"model":"m"}
+>>>
+POST /off/v1/chat/completions
 {"model":"m"}
 --- error_code: 502
 --- response_json
 {"error":{"code":"provider_bad_response"}}
---- provider_first_requests: 0
+--- after
+kill TERM => $::server;
+waitpid $::server, 0;
 --- provider_second_requests: 0
 
 === the second target has its own path, and the third one, too

@@ -748,21 +748,19 @@ X-LLM-Provider: first
         proxy_pass http://$llm_provider_upstream;
     }
 --- init
-use Socket;
-socket our $listener, PF_INET, SOCK_STREAM, 0 or die $!;
-setsockopt $listener, SOL_SOCKET, SO_REUSEADDR, 1 or die $!;
-bind $listener, pack_sockaddr_in($t->port('port2'), INADDR_LOOPBACK) or die $!;
-listen $listener, 8 or die $!;
-our $server = fork // die $!;
-if (!$server) {
-    while (accept my $connection, $listener) {
+use IO::Socket::INET ();
+my $listener = IO::Socket::INET->new(
+    LocalAddr => $t->address =~ s/:.*//r, LocalPort => $t->port('port2'), Listen => 8, ReuseAddr => 1,
+) or die "listen: $@\n";
+$::server = fork // die $!;
+if (!$::server) {
+    while (my $connection = $listener->accept) {
         sysread $connection, my $request, 100_000;
         syswrite $connection, "SSH-2.0-nothing_of_the_kind\r\n\r\n";
         close $connection;
     }
     POSIX::_exit(0);
 }
-close $listener;
 --- requests
 POST /yes/v1/chat/completions
 {"model":"m"}
@@ -779,8 +777,8 @@ X-LLM-Chain: ~^first/m:bad_response:\d+ms$
 >>>
 {"error":{"code":"provider_bad_response"}}
 --- after
-kill TERM => our $server;
-waitpid $server, 0;
+kill TERM => $::server;
+waitpid $::server, 0;
 
 === auth_error: the key is refused
 --- http_config

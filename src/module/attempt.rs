@@ -283,7 +283,7 @@ pub fn finished(_: Request<'_>, ctx: &RequestCtx, rc: i64) {
 /// Puts a verdict into nginx's terms.
 fn follow(r: Request<'_>, ctx: &RequestCtx, verdict: Verdict) -> Next {
     let attempt = &ctx.attempt;
-    if r.is_client_gone() {
+    if r.is_client_gone() || ctx.client_gone.get() {
         return Next::Stop;
     }
     match verdict {

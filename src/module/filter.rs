@@ -20,6 +20,7 @@ pub use waiting::{client_left, heartbeat, passed_on, total_timeout};
 use crate::ctx::RequestCtx;
 use crate::ffi::Request;
 use crate::ffi::buf::Pieces;
+use crate::ffi::upstream::Caching;
 use crate::proxy::{self, ResponseModel};
 
 /// The answer on its way.
@@ -49,12 +50,29 @@ pub struct Events {
     done: bool,
     /// When something was last sent on, in milliseconds of the request.
     sent_ms: u64,
+    /// What nginx would have a cache do with it; known with the first piece.
+    caching: Option<Caching>,
 }
 
 impl Events {
     fn new(r: Request<'_>, options: Options) -> Self {
-        let stream = EventStream::new(options);
-        Self { stream, broken: false, clean: false, done: false, sent_ms: r.elapsed_ms() }
+        Self {
+            stream: EventStream::new(options),
+            broken: false,
+            clean: false,
+            done: false,
+            sent_ms: r.elapsed_ms(),
+            caching: None,
+        }
+    }
+
+    /// nginx keeps every answer whose HTTP body has ended well. A stream without its last word must
+    /// not be served again: it is kept only from its end on.
+    fn keep_if_whole(&mut self, r: Request<'_>) {
+        let Some(mut upstream) = r.upstream() else { return };
+        let wanted = *self.caching.get_or_insert_with(|| upstream.caching());
+        let whole = self.stream.state().is_complete(BodyEnd::Clean);
+        upstream.set_caching(if whole { wanted } else { Caching::default() });
     }
 }
 
@@ -266,6 +284,7 @@ fn feed_events(
     if events.stream.held_bytes() != held_bytes {
         events.sent_ms = r.elapsed_ms();
     }
+    events.keep_if_whole(r);
     if ctx.ttft_ms.get().is_none() && events.stream.state().content {
         ctx.ttft_ms.set(Some(r.elapsed_ms()));
     }

@@ -172,7 +172,7 @@ impl Failure {
                 ..Self::broken(
                     &[Class::StreamError, Class::TransportTimeout],
                     Answer::None,
-                    GiveUp::Incomplete,
+                    GiveUp::TimedOut,
                 )
             },
             Event::Empty => {

@@ -234,7 +234,9 @@ pub const LLM_FALLBACK_STATIC: Directive = Directive {
     arity: Between(1, 1),
     syntax: "<file>",
     default: None,
-    text: "A file whose content answers a request when every attempt has failed.",
+    text: "A file whose content, JSON, answers a request with status 200 when every attempt has \
+           failed or all targets are benched. Failures that `llm_fallback_on` does not list, and \
+           streams, are not answered by it.",
 };
 
 /// Every directive of `llm_fallback`, in the order of the reference.

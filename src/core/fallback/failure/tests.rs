@@ -149,7 +149,7 @@ fn what_is_no_status_has_its_class_and_how_far_the_request_came() {
         (Event::TimedOut { connecting: false }, "transport_timeout", Sent::Silent, none, 504),
         (Event::FirstTokenTimedOut, "first_token_timeout", Sent::Silent, none, 504),
         (Event::StreamCut, "stream_error", Sent::Answered, none, 502),
-        (Event::StreamStalled, "transport_timeout stream_error", Sent::Answered, none, 502),
+        (Event::StreamStalled, "transport_timeout stream_error", Sent::Answered, none, 504),
         (Event::Empty, "empty_response", Sent::Answered, Answer::Success, 502),
         (Event::BadHead, "bad_response", Sent::Answered, none, 502),
         (Event::BadBody, "bad_response", Sent::Answered, Answer::Success, 502),

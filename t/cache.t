@@ -296,8 +296,8 @@ POST /v1/chat/completions
         proxy_pass http://$llm_provider_upstream;
     }
 --- provider_first eval
-'{"fault":"stall","after":1,"sse":["{\"choices\":[{\"delta\":{\"content\":\"' . 'a' x 30_000
-    . '\"}}]}","[DONE]"]}' . qq(\n\n{"words":2})
+my $event = '{\"choices\":[{\"delta\":{\"content\":\"' . 'a' x 3000 . '\"}}]}';
+'{"pace_ms":20,"sse":["' . CORE::join('","', ($event) x 500) . qq("]}\n\n{"words":2})
 --- requests
 POST /v1/chat/completions
 {"model":"m","stream":true}

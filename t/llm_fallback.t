@@ -1398,6 +1398,98 @@ Hello from second\.
 >>>
 data: \[DONE\]\n\n\z
 
+=== whatever chooses among the servers of a block
+--- http_config
+    upstream one { least_conn; server %%first%%; server %%first%% backup; }
+    upstream two { hash $request_id consistent; server %%second%%; server %%closed%% down; keepalive 2; }
+    upstream three { random two least_conn; zone three 64k; server %%third%%; server %%closed%% backup; }
+    upstream four { ip_hash; server %%fourth%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_route third three;
+    llm_proxy_route fourth four;
+    llm_proxy_default_provider first;
+    llm_fallback_route first second;
+    llm_fallback_route second third;
+    llm_fallback_route third fourth;
+    llm_fallback_max_attempts 4;
+    location /v1/ { llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+--- provider_first
+{"status":500,"times":3}
+--- provider_second
+{"status":500,"times":3}
+--- provider_third
+{"status":500,"times":3}
+--- requests
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m","stream":true}
+--- response_headers
+X-LLM-Chain: ~^first/m:500:\d+ms, second/m:500:\d+ms, third/m:500:\d+ms, fourth/m:200:\d+ms$
+--- provider_fourth_requests: 3
+
+=== the model's name in the answer is the one asked for, if the operator says so
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_default_provider first;
+    llm_fallback_route first second model-b;
+    llm_proxy_response_model requested;
+    location /v1/ { llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+--- provider_first
+{"status":500,"times":2}
+--- requests
+POST /v1/chat/completions
+{"model":"model-a"}
+>>>
+POST /v1/chat/completions
+{"model":"model-a","stream":true}
+--- response_body_like
+"model":"model-a"
+--- response_body_unlike
+model-b
+--- response_headers
+X-LLM-Served-By: second/model-b
+
+=== usage that the client has not asked for stays out of the second stream, too
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+    log_format usage '$llm_completion_tokens $llm_usage_source';
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_default_provider first;
+    llm_fallback_route first second;
+    location /v1/ { llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+--- provider_first
+{"status":500,"times":2}
+--- requests
+POST /v1/chat/completions
+{"model":"m","stream":true}
+>>>
+POST /v1/chat/completions
+{"model":"m","stream":true,"stream_options":{"include_usage":true}}
+--- response_body_unlike
+"choices":\[\]
+>>>
+nothing of the kind
+--- response_body_like
+\[DONE\]
+>>>
+"choices":\[\]
+--- access_log
+^7 reported$
+
 === many at once
 --- http_config
     upstream one { server %%first%%; keepalive 8; }

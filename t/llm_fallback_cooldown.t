@@ -303,6 +303,47 @@ undef $client;
 wait_until { !$t->mock->state('first')->{running} } 5;
 is($ask->(), 'first/m:200', 'the next request is the probe');
 
+=== half-open: an answer from the cache is no probe
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+    proxy_cache_path %%root%%/cache keys_zone=llm:1m;
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_default_provider first;
+    llm_fallback_route first second;
+    llm_fallback_mode health;
+    llm_fallback_cooldown 100ms fails=1;
+    proxy_cache llm;
+    proxy_cache_methods POST;
+    proxy_cache_key $request_body;
+    proxy_cache_valid 200 1m;
+    add_header X-Cache $upstream_cache_status;
+    location /v1/ { llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+--- provider_first
+{"status":500}
+
+{}
+--- requests
+POST /v1/chat/completions
+{"model":"m","n":1}
+>>> after 200ms
+POST /v1/chat/completions
+{"model":"m","n":1}
+>>>
+POST /v1/chat/completions
+{"model":"m","n":2}
+--- response_headers
+X-Cache: MISS
+X-LLM-Provider: second
+>>>
+X-Cache: HIT
+!X-LLM-Provider
+>>>
+X-Cache: MISS
+X-LLM-Provider: first
+
 === a target that stays ill is benched twice as long each time, up to max
 --- http_config
     upstream one { server %%first%%; }

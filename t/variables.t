@@ -381,6 +381,6 @@ POST /v1/chat/completions
 ^\d+ \d+ \d+$
 --- after
 my ($first_token, $attempt, $overhead) = split ' ', $t->access_log;
-cmp_ok($first_token, '>=', 95, 'the role alone was no first token');
-cmp_ok($attempt - $first_token, '>=', 190, 'the attempt took as long as the stream');
+cmp_ok($first_token, '>=', 90, 'the role alone was no first token');
+cmp_ok($attempt, '>=', 280, 'the attempt took as long as the stream');
 cmp_ok($overhead, '<=', $first_token, 'the gateway itself took less');

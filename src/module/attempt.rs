@@ -275,6 +275,11 @@ pub fn no_live_server(r: Request<'_>, ctx: &RequestCtx) -> Next {
     follow(r, ctx, decision.verdict)
 }
 
+/// The request is over. A probe that was never sent, because a cache had the answer, is given back.
+pub fn over(r: Request<'_>, ctx: &RequestCtx) {
+    judge::settle_health(r, ctx);
+}
+
 /// nginx is done with the upstream; what it still sends to the client follows.
 pub fn finished(_: Request<'_>, ctx: &RequestCtx, rc: i64) {
     ctx.attempt.finished.set(Some(rc));

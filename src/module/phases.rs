@@ -11,7 +11,7 @@ use llm_core::error::Rejection;
 use crate::conf::LocConf;
 use crate::ctx::{Intake, RequestCtx};
 use crate::ffi::{Request, code};
-use crate::{filter, proxy};
+use crate::{attempt, filter, proxy};
 
 const FORBIDDEN: u16 = 403;
 const INTERNAL_SERVER_ERROR: isize = 500;
@@ -66,6 +66,7 @@ pub fn log(r: Request<'_>) {
         ctx.heartbeat.stop();
         ctx.total.stop();
         ctx.finish.stop();
+        attempt::over(r, ctx);
     }
 }
 

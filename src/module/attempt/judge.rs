@@ -74,9 +74,12 @@ pub fn pick_benched(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Pick {
     let Some(best) = best.filter(|best| check(r, ctx, routed, *best, Look::Take).is_ok()) else {
         return Pick::None;
     };
-    for target in routed.targets.iter().take(best) {
+    for (index, target) in routed.targets.iter().enumerate().take(best) {
+        // What is no worse than benched could be tried as the last resort.
+        let unfit = check(r, ctx, routed, index, Look::Peek).err();
+        let reason = unfit.map_or(SkipReason::Benched, |(reason, _)| reason);
         if let Some(provider) = routed.compiled.routes.provider(target.provider) {
-            tell_skipped(ctx, &provider.name, target.model.as_deref(), SkipReason::Benched);
+            tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
         }
     }
     Pick::Target(best)

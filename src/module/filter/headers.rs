@@ -10,7 +10,9 @@ pub(super) fn is_our_name(name: &[u8]) -> bool {
 
 /// Those of every answer to a request that has a route: a provider's, and ours after a failure.
 pub(super) fn add(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
-    let answered = ctx.attempt.accepted.get() || r.is_cached();
+    // Whose answer lies in a cache is known only where there is but one who could have given it.
+    let is_known = r.is_cached() && routed.targets.len() == 1;
+    let answered = ctx.attempt.accepted.get() || is_known;
     if r.loc_conf().proxy.discloses_provider() {
         name_providers(r, ctx, routed, answered);
     }

@@ -1402,7 +1402,7 @@ data: \[DONE\]\n\n\z
 --- http_config
     upstream one { least_conn; server %%first%%; server %%first%% backup; }
     upstream two { hash $request_id consistent; server %%second%%; server %%closed%% down; keepalive 2; }
-    upstream three { random two least_conn; zone three 64k; server %%third%%; server %%closed%% backup; }
+    upstream three { random two least_conn; zone three 64k; server %%third%%; }
     upstream four { ip_hash; server %%fourth%%; }
 --- config
     llm_proxy_route first one;

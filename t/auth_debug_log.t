@@ -118,7 +118,6 @@ POST /v1/chat/completions
 reconfiguring
 
 === a file that cannot be used is told of without what is in it
---- SKIP
 --- log_level: debug
 --- http_config
     upstream one { server %%first%%; }

@@ -209,7 +209,6 @@ kill TERM => our $server;
 waitpid $server, 0;
 
 === a key as a content type
---- SKIP
 --- http_config
     upstream one { server %%first%%; }
 --- config
@@ -227,7 +226,6 @@ POST /v1/chat/completions
 content-type: application/json; k=***
 
 === variables of nginx that hold a provider's headers do not hold the key
---- SKIP
 --- http_config
     upstream one { server %%first%%; }
     log_format echo '$status [$upstream_http_x_echo] [$sent_http_x_echo] [$upstream_http_www_authenticate]';

@@ -13,7 +13,6 @@
 use Test::LLM 'no_plan';
 
 use JSON::PP ();
-use Test::LLM::Check;
 use Test::LLM::Client;
 use Test::LLM::Nginx;
 use Test::LLM::Util qw(now pause scale);
@@ -75,7 +74,7 @@ sub read_answer {
     my $seen = { what => 'answer', text => '', model => {}, id => {}, finish => 0, marker => 0 };
     return { %$seen, what => 'no end' } if !$answer->{complete} && $answer->{ended} =~ /timeout/;
     my ($kind) = Test::LLM::Client::header_values($answer, 'content-type');
-    return read_refusal($seen, $answer) if ($kind // '') !~ /\Atext\/event-stream/;
+    return read_plain($seen, $answer) if ($kind // '') !~ /\Atext\/event-stream/;
     for my $event (split /\n\n/, $answer->{body}) {
         next if $event =~ /\A:/;
         return { %$seen, what => 'something behind its end' } if $seen->{marker} || $seen->{error};
@@ -105,12 +104,20 @@ sub add_chunk {
     }
 }
 
-sub read_refusal {
+# An answer that is no stream.
+sub read_plain {
     my ($seen, $answer) = @_;
+    return { %$seen, what => 'no whole answer' } if !$answer->{complete};
     my $body = eval { $json->decode($answer->{body}) };
-    my $clean = $answer->{status} >= 400 && $answer->{complete} && ref $body eq 'HASH'
-        && is_error($body->{error});
-    return { %$seen, what => $clean ? 'error' : 'no answer', error => $body && $body->{error} };
+    return { %$seen, what => 'no JSON' } if ref $body ne 'HASH';
+    if ($answer->{status} >= 400) {
+        my $what = is_error($body->{error}) ? 'error' : 'an error without words';
+        return { %$seen, what => $what, error => $body->{error} };
+    }
+    $seen->{id}{ $body->{id} } = $seen->{model}{ $body->{model} } = 1;
+    $seen->{usage} = $body->{usage};
+    $seen->{text}  = $body->{choices}[0]{message}{content} // '';
+    return $seen;
 }
 
 sub is_error {
@@ -242,7 +249,9 @@ sub outage {
         # A request for each failure that benches, its retries, and a probe for each bench.
         should => { 'left alone while down' => @in_vain < @answers },
     );
-    $card{complete}{15}{why} = sprintf '%d requests, %d of them to the primary in vain, back after %.1f s',
+    return if $card{complete}{15}{verdict} ne 'pass';
+    $card{complete}{15}{why} = sprintf
+        '%d requests, %d of them to the primary in vain, back after %.1f s',
         scalar @answers, scalar @in_vain, $back // -1;
 }
 
@@ -257,6 +266,11 @@ sub series {
     return @answers;
 }
 
+sub plain_request {
+    return qq(POST /v1/chat/completions\n{"model":"gpt-main",)
+        . q("messages":[{"role":"user","content":"Hi"}]});
+}
+
 sub stream_request {
     return qq(POST /v1/chat/completions\n{"model":"gpt-main","stream":true,)
         . q("stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Hi"}]});
@@ -268,7 +282,7 @@ sub print_scorecard {
     my ($hold) = @_;
     my $faults = $card{$hold} // {};
     my $passed = grep { $_->{verdict} eq 'pass' } values %$faults;
-    Test::More::note("llm_fallback_hold $hold");
+    Test::More::note($hold eq 'no stream' ? $hold : "llm_fallback_hold $hold");
     for my $number (sort { $a <=> $b } keys %$faults) {
         my $fault = $faults->{$number};
         Test::More::note(sprintf '%3d  %-20s %-60s %s', $number, @$fault{qw(verdict title why)});
@@ -298,6 +312,7 @@ sub loads_as_shipped {
 run_tests();
 
 loads_as_shipped();
+print_scorecard('no stream');
 print_scorecard('first_token');
 is(print_scorecard('complete'), 16, '16 of 16 pass');
 
@@ -596,4 +611,64 @@ SSL_CERT_FILE=%%primary_tls_ca%%
 --- after
 verdict($t, 9, hold => 'first_token', wanted => 'bounded clean error', by => 'secondary', within => 3);
 --- provider_secondary_tls_requests: 0
+
+=== without a stream, headers at once and the body after 20 seconds
+--- nginx_conf eval: main::failover_conf()
+--- user_files eval: main::failover_files()
+--- env
+PRIMARY_API_KEY=sk-primary-SECRET-1
+SECONDARY_API_KEY=sk-secondary-SECRET-2
+SSL_CERT_FILE=%%primary_tls_ca%%
+--- provider_primary_tls
+{"first_ms":20000,"words":60,"times":"always","when":{"model":"gpt-main"}}
+--- provider_secondary_tls
+{"words":60,"times":"always"}
+--- request eval: main::plain_request()
+--- after
+verdict($t, 7, hold => 'no stream', by => 'secondary', within => 3);
+
+=== without a stream, an answer that is shorter than its length
+--- nginx_conf eval: main::failover_conf()
+--- user_files eval: main::failover_files()
+--- env
+PRIMARY_API_KEY=sk-primary-SECRET-1
+SECONDARY_API_KEY=sk-secondary-SECRET-2
+SSL_CERT_FILE=%%primary_tls_ca%%
+--- provider_primary_tls
+{"fault":"short_length","words":60,"times":"always","when":{"model":"gpt-main"}}
+--- provider_secondary_tls
+{"words":60,"times":"always"}
+--- request eval: main::plain_request()
+--- after
+verdict($t, 8, hold => 'no stream', by => 'secondary', within => 3);
+
+=== without a stream, an answer that is silent half way
+--- nginx_conf eval: main::failover_conf()
+--- user_files eval: main::failover_files()
+--- env
+PRIMARY_API_KEY=sk-primary-SECRET-1
+SECONDARY_API_KEY=sk-secondary-SECRET-2
+SSL_CERT_FILE=%%primary_tls_ca%%
+--- provider_primary_tls
+{"fault":"stall","after":1,"chunks":["{\"choices\":[{"],"headers":{"content-type":"application/json"},"times":"always","when":{"model":"gpt-main"}}
+--- provider_secondary_tls
+{"words":60,"times":"always"}
+--- request eval: main::plain_request()
+--- after
+verdict($t, 9, hold => 'no stream', by => 'secondary', within => 3);
+
+=== without a stream, an answer that is malformed
+--- nginx_conf eval: main::failover_conf()
+--- user_files eval: main::failover_files()
+--- env
+PRIMARY_API_KEY=sk-primary-SECRET-1
+SECONDARY_API_KEY=sk-secondary-SECRET-2
+SSL_CERT_FILE=%%primary_tls_ca%%
+--- provider_primary_tls
+{"fault":"malformed","words":60,"times":"always","when":{"model":"gpt-main"}}
+--- provider_secondary_tls
+{"words":60,"times":"always"}
+--- request eval: main::plain_request()
+--- after
+verdict($t, 10, hold => 'no stream', by => 'secondary', within => 3);
 

@@ -326,7 +326,9 @@ fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
     let mask = mask(ctx);
     r.drop_headers(headers::is_our_name);
     if let Some(mask) = &mask {
-        r.cover_headers(|value| mask.cover(value));
+        if r.is_cached() {
+            r.cover_headers(|value| mask.cover(value));
+        }
         // The words behind the status are the provider's, too.
         r.set_status(r.status());
     }

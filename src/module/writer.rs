@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use crate::auth::Safe;
 use crate::conf::MainConf;
 use crate::ffi::shm::Zone;
-use crate::ffi::thread;
+use crate::ffi::{Level, log, thread};
 use crate::health;
 use probe::ProbeTarget;
 
@@ -138,7 +138,9 @@ impl Watched {
             }
         }
         if changed {
-            self.safe.read();
+            for text in self.safe.read() {
+                log(Level::Warn, &format!("llm: {text}"));
+            }
         }
     }
 }

@@ -275,10 +275,15 @@ pub(super) fn decide_on(
     decide(&policy, &situation)
 }
 
+/// By how much nginx's cached clock may be behind.
+const CLOCK_MS: u64 = 10;
+
 /// Milliseconds left for further attempts.
 fn remaining_ms(r: Request<'_>, ctx: &RequestCtx) -> Option<u64> {
     let until = ctx.retry_until_ms.get().map(|until| until.saturating_sub(r.elapsed_ms()));
-    ctx.remaining_ms(r).into_iter().chain(until).min()
+    let left = ctx.remaining_ms(r).into_iter().chain(until).min();
+    // nginx's clock is coarse: a timer of the whole rest may fire a little before its end.
+    left.map(|ms| if ms < CLOCK_MS { 0 } else { ms })
 }
 
 fn nothing(failure: &Failure) -> Decision {

@@ -45,7 +45,7 @@ pub fn head(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> He
     let attempt = &ctx.attempt;
     let Some(routed) = ctx.routed() else { return Head::Accept };
     if attempt.status.get() == 0 {
-        first_look(ctx, upstream);
+        first_look(r, ctx, upstream);
     }
     match judge(r, ctx, upstream, &routed) {
         Known::No => {
@@ -59,9 +59,12 @@ pub fn head(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> He
     }
 }
 
-fn first_look(ctx: &RequestCtx, upstream: &Upstream<'_>) {
+fn first_look(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) {
     let attempt = &ctx.attempt;
     attempt.status.set(upstream.status());
+    if let Some(keys) = ctx.keys(r) {
+        upstream.cover_headers(|value| keys.secrets.mask.cover(value));
+    }
     // Most answers say nothing of limits; looking for each of its many spellings would cost more
     // than the rest of this function.
     if upstream.has_header(tells_limits) {

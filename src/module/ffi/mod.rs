@@ -26,7 +26,7 @@ pub mod variable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ngx::ffi::{
-    NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_ERROR, NGX_LOG_ALERT, NGX_LOG_ERR, NGX_OK,
+    NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_ERROR, NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_OK,
     ngx_current_msec, ngx_cycle, ngx_int_t, ngx_log_error_core, ngx_log_t, ngx_str_t, ngx_time,
 };
 
@@ -55,6 +55,8 @@ pub enum Level {
     Alert,
     /// A request failed.
     Error,
+    /// Something is odd that does no harm yet.
+    Warn,
 }
 
 impl Level {
@@ -62,6 +64,7 @@ impl Level {
         let level = match self {
             Self::Alert => NGX_LOG_ALERT,
             Self::Error => NGX_LOG_ERR,
+            Self::Warn => NGX_LOG_WARN,
         };
         level as usize
     }
@@ -82,7 +85,14 @@ fn fenced<T>(what: &str, fallback: T, body: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Writes one line to an nginx log; only on the event loop's thread.
+/// Writes one line to the error log of the configuration; from a thread, too, as nginx's own do.
+pub fn log(level: Level, text: &str) {
+    // SAFETY: nginx sets ngx_cycle before it calls any module.
+    let log = unsafe { (*ngx_cycle).log };
+    write_log(log, level, text);
+}
+
+/// Writes one line to an nginx log.
 fn write_log(log: *mut ngx_log_t, level: Level, text: &str) {
     if log.is_null() {
         return;

@@ -291,6 +291,21 @@ pub(super) fn header<'a>(list: &ngx_list_t, name: &str) -> Option<&'a [u8]> {
     found
 }
 
+/// Puts what `cover` says in the place of a header's value.
+pub(super) fn cover_headers(
+    list: &ngx_list_t,
+    pool: *mut ngx_pool_t,
+    cover: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) {
+    each_header(list, |header| {
+        // SAFETY: header lines live in request memory.
+        let covered = cover(unsafe { bytes(header.value) });
+        if let Some(value) = covered.and_then(|value| pool::copy(pool, &value)) {
+            header.value = borrowed(&value);
+        }
+    });
+}
+
 /// Calls `visit` with every line of a header list.
 pub(super) fn each_header(list: &ngx_list_t, mut visit: impl FnMut(&mut ngx_table_elt_t)) {
     let mut part = Some(&list.part);

@@ -8,7 +8,7 @@ use ngx::ffi::{
 };
 
 use super::body::{link, memory_buf};
-use super::request::each_header;
+use super::request::{cover_headers, each_header};
 use super::{Request, borrowed, bytes, code, pool};
 
 impl Request<'_> {
@@ -76,14 +76,7 @@ impl Request<'_> {
 
     /// Puts what `cover` says in the place of a header's value.
     pub fn cover_headers(&mut self, cover: impl Fn(&[u8]) -> Option<Vec<u8>>) {
-        let pool = self.pool();
-        each_header(&self.raw().headers_out.headers, |header| {
-            // SAFETY: header lines live in request memory.
-            let covered = cover(unsafe { bytes(header.value) });
-            if let Some(value) = covered.and_then(|value| pool::copy(pool, &value)) {
-                header.value = borrowed(&value);
-            }
-        });
+        cover_headers(&self.raw().headers_out.headers, self.pool(), cover);
     }
 
     /// Adds a response header; nothing is added when memory is out.

@@ -80,6 +80,12 @@ impl<'r> Upstream<'r> {
         self.header("content-type").is_some_and(llm_core::media::is_json)
     }
 
+    /// Puts what `cover` says in the place of a response header's value, before nginx's variables and
+    /// the client's answer take it over.
+    pub fn cover_headers(&mut self, cover: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+        request::cover_headers(&self.raw().headers_in.headers, self.r.pool(), cover);
+    }
+
     /// Whether the response is a stream of server-sent events.
     pub fn is_event_stream(&self) -> bool {
         self.header("content-type").is_some_and(llm_core::media::is_event_stream)

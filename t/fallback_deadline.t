@@ -28,7 +28,7 @@ POST /v1/chat/completions
 --- response_json
 {"error":{"code":"provider_timeout"}}
 --- response_headers
-X-LLM-Chain: ~^first/m:transport_timeout:[2-9]\d\dms, second/m:transport_timeout:[23]\d\dms$
+X-LLM-Chain: ~^first/m:transport_timeout:[2-9]\d\dms, second/m:transport_timeout:\d{1,3}ms$
 X-Should-Retry: false
 --- answered_within: 3s
 --- provider_first_client_closed: 1
@@ -168,6 +168,7 @@ POST /v1/chat/completions
 --- response_body_like
 \A(?:: ping\n\n)+data: \{"error":\{[^\n]*"code":"provider_timeout"[^\n]*\n\n\z
 --- answered_within: 3s
+--- valgrind_skip: the first attempt must end within a third of a second
 
 === requests in time are not touched
 --- http_config

@@ -76,6 +76,8 @@ impl ErrorEvent {
 pub(crate) struct Said {
     /// Something of the answer itself.
     pub content: bool,
+    /// Bytes of text in it, for an estimate of its tokens.
+    pub content_bytes: u64,
     /// The model ended its answer.
     pub finished: bool,
     /// Nothing will follow.
@@ -148,7 +150,7 @@ impl Event {
 impl Said {
     /// What an event says whose type is `kind` and of which nothing else is known.
     pub fn by_kind(kind: &[u8], content: bool) -> Self {
-        let ended = Self { content, finished: true, marker: true };
+        let ended = Self { content, content_bytes: 0, finished: true, marker: true };
         match kind {
             b"message_stop" | b"response.failed" => Self { finished: false, ..ended },
             b"response.completed" | b"response.incomplete" => ended,
@@ -159,7 +161,7 @@ impl Said {
             | b"transcript.text.done" => Self { marker: false, ..ended },
             _ => {
                 let content = content || kind.ends_with(b".partial_image");
-                Self { content, finished: false, marker: false }
+                Self { content, finished: false, marker: false, ..ended }
             }
         }
     }
@@ -173,6 +175,8 @@ struct Walk<'a> {
     no_choices: bool,
     /// `delta` holds something; the type tells whether that is content.
     delta_filled: bool,
+    /// Bytes of text in it.
+    delta_bytes: u64,
     /// The block that starts is more than an empty text.
     block_filled: bool,
 }
@@ -252,23 +256,28 @@ impl<'a> Walk<'a> {
     fn choice_member(&mut self, name: &[u8], scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         match name {
             b"delta" | b"message" => each_member(scanner, |name, scanner| {
-                let filled = filled(scanner)?;
-                self.event.said.content |= filled
-                    && matches!(
-                        name,
-                        b"content"
-                            | b"reasoning_content"
-                            | b"reasoning"
-                            | b"reasoning_details"
-                            | b"tool_calls"
-                            | b"function_call"
-                            | b"refusal"
-                            | b"audio"
-                    );
+                let bytes = filled_bytes(scanner)?;
+                let is_content = matches!(
+                    name,
+                    b"content"
+                        | b"reasoning_content"
+                        | b"reasoning"
+                        | b"reasoning_details"
+                        | b"tool_calls"
+                        | b"function_call"
+                        | b"refusal"
+                        | b"audio"
+                );
+                if is_content {
+                    self.event.said.content |= bytes > 0;
+                    self.event.said.content_bytes += bytes;
+                }
                 Ok(())
             }),
             b"text" => {
-                self.event.said.content |= filled(scanner)?;
+                let bytes = filled_bytes(scanner)?;
+                self.event.said.content |= bytes > 0;
+                self.event.said.content_bytes += bytes;
                 Ok(())
             }
             b"finish_reason" => {
@@ -294,19 +303,25 @@ impl<'a> Walk<'a> {
     /// A string in Responses and speech, an object in Anthropic's events.
     fn delta(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         if scanner.kind()? != Kind::Object {
-            self.delta_filled |= filled(scanner)?;
-            return Ok(());
+            return self.delta_text(scanner);
         }
         each_member(scanner, |name, scanner| {
             match name {
                 b"text" | b"thinking" | b"partial_json" | b"signature" | b"citation" => {
-                    self.delta_filled |= filled(scanner)?;
+                    self.delta_text(scanner)?;
                 }
                 b"stop_reason" => self.stop_reason(scanner)?,
                 _ => return scanner.value().map(drop),
             }
             Ok(())
         })
+    }
+
+    fn delta_text(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+        let bytes = filled_bytes(scanner)?;
+        self.delta_filled |= bytes > 0;
+        self.delta_bytes += bytes;
+        Ok(())
     }
 
     /// In Anthropic's answers and their last events.
@@ -349,6 +364,7 @@ impl<'a> Walk<'a> {
             };
             let said = Said::by_kind(kind, content);
             event.said.content |= said.content;
+            event.said.content_bytes += if content { self.delta_bytes } else { 0 };
             event.said.finished |= said.finished;
             event.said.marker |= said.marker;
             match kind {
@@ -388,8 +404,14 @@ fn string<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Text<'a>>, JsonError> 
 
 /// Whether the next value holds anything: text, items or members. Steps over it.
 fn filled(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
+    Ok(filled_bytes(scanner)? > 0)
+}
+
+/// How many bytes stand between the quotes or brackets of the next value; zero if it holds nothing.
+fn filled_bytes(scanner: &mut Scanner<'_>) -> Result<u64, JsonError> {
     let value = scanner.value()?;
-    Ok(is_filled(scanner, &value))
+    let inside = value.span.len().saturating_sub(2);
+    Ok(if is_filled(scanner, &value) { inside as u64 } else { 0 })
 }
 
 fn is_filled(scanner: &Scanner<'_>, value: &Value) -> bool {

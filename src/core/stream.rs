@@ -50,6 +50,8 @@ pub struct StreamState {
     pub events: u64,
     /// Something of the answer itself has come: text, reasoning, a tool call, sound.
     pub content: bool,
+    /// Bytes of text in it, as they stood in the events: what an estimate of its tokens goes by.
+    pub content_bytes: u64,
     /// The model said why it ended.
     pub finished: bool,
     /// The dialect's last word has come.
@@ -95,6 +97,7 @@ impl StreamState {
     fn take(&mut self, said: Said, usage: Option<Usage>, error: Option<ErrorEvent>) {
         self.events += 1;
         self.content |= said.content;
+        self.content_bytes = self.content_bytes.saturating_add(said.content_bytes);
         self.finished |= said.finished;
         self.marker |= said.marker;
         if let Some(usage) = usage {

@@ -453,3 +453,39 @@ fn the_opening_is_decided_by_the_event_that_comes_first() {
     assert!(matches!(open(&[role, error, text]), Verdict::Error(error) if error.code == "c"));
     assert_eq!(open(&[role, b"data: [DONE]\n\n", text]), Verdict::Ended);
 }
+
+#[test]
+fn the_text_of_every_dialect_is_counted_for_an_estimate() {
+    let cases: [(Dialect, Endpoint, &[u8], u64); 4] = [
+        (
+            Dialect::OpenAi,
+            Endpoint::Chat,
+            b"data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"Hello\"}}]}\n\n\
+              data: {\"choices\":[{\"delta\":{\"content\":\" you\"}},{\"delta\":{\"content\":\"!!\"}}]}\n\n",
+            11,
+        ),
+        (
+            Dialect::OpenAi,
+            Endpoint::Completions,
+            b"data: {\"choices\":[{\"text\":\"abc\"}]}\n\n",
+            3,
+        ),
+        (
+            Dialect::OpenAi,
+            Endpoint::Responses,
+            b"data: {\"type\":\"response.output_text.delta\",\"delta\":\"four\"}\n\n",
+            4,
+        ),
+        (
+            Dialect::Anthropic,
+            Endpoint::Messages,
+            b"data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"12345\"}}\n\n\
+              data: {\"type\":\"ping\"}\n\n",
+            5,
+        ),
+    ];
+    for (dialect, endpoint, stream, bytes) in cases {
+        let (_, state) = run(&Options::new(dialect, endpoint), &[stream]);
+        assert_eq!(state.content_bytes, bytes, "{endpoint:?}");
+    }
+}

@@ -47,13 +47,17 @@ impl Deref for PoolBytes {
     }
 }
 
-/// Copies `text` to `pool`; `None` when memory is out.
+/// Copies `text` to `pool`, with a zero behind it: some of nginx's parsers look for one, whatever
+/// the length says. `None` when memory is out.
 pub(super) fn copy(pool: *mut ngx_pool_t, text: &[u8]) -> Option<PoolBytes> {
     // SAFETY: `pool` is the live pool of a request or a configuration.
-    let start = unsafe { ngx_pnalloc(pool, text.len().max(1)) }.cast::<u8>();
+    let start = unsafe { ngx_pnalloc(pool, text.len() + 1) }.cast::<u8>();
     let start = NonNull::new(start)?;
-    // SAFETY: the allocation has at least `text.len()` bytes and overlaps nothing.
-    unsafe { ptr::copy_nonoverlapping(text.as_ptr(), start.as_ptr(), text.len()) };
+    // SAFETY: the allocation has `text.len()` bytes and one more, and overlaps nothing.
+    unsafe {
+        ptr::copy_nonoverlapping(text.as_ptr(), start.as_ptr(), text.len());
+        start.add(text.len()).write(0);
+    };
     Some(PoolBytes { start, len: text.len() })
 }
 

@@ -119,7 +119,7 @@ APT_UPDATED=''
 
 # need_packages NAME… : installs those that are missing; does nothing when all are there.
 need_packages() {
-    local name missing=() had_nginx=yes
+    local name missing=() off=()
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
         warn "no apt-get here; on this system you have to install: $*"
         return
@@ -131,14 +131,16 @@ need_packages() {
         as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2
         APT_UPDATED=yes
     fi
-    has_package nginx || had_nginx=''
+    # Only their binaries are wanted: their ports must stay free now and after the next boot.
+    for name in nginx postgresql; do has_package "$name" || off+=("$name"); done
     without_service_start as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
-    if [[ -z $had_nginx ]] && has_package nginx && command -v systemctl >/dev/null; then
-        # Only its binary is wanted: port 80 must stay free now and after the next boot.
-        as_root systemctl disable nginx >/dev/null 2>&1 || true
-        note 'the nginx service was left off; "systemctl enable --now nginx" turns it on'
-    fi
+    command -v systemctl >/dev/null || return 0
+    for name in "${off[@]}"; do
+        has_package "$name" || continue
+        as_root systemctl disable "$name" >/dev/null 2>&1 || true
+        note "the $name service was left off; \"systemctl enable --now $name\" turns it on"
+    done
 }
 
 # Debian starts a service when its package is installed, unless this policy file says no.

@@ -3,6 +3,7 @@
 //! the environment and files is the caller's: nothing here knows where a secret comes from.
 
 mod check;
+pub mod client;
 mod line;
 mod secret;
 mod select;

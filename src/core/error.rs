@@ -23,6 +23,17 @@ pub struct Rejection {
     pub param: Option<&'static str>,
     /// Whole seconds for `Retry-After`.
     pub retry_after_s: Option<u64>,
+    /// The limit or budget that refuses.
+    pub limited: Option<Limited>,
+}
+
+/// What a client is told about the limit or budget that refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limited {
+    /// The rule, never whose it is.
+    pub scope: String,
+    /// When it will pass again, in unix time.
+    pub reset_at_s: Option<u64>,
 }
 
 impl Rejection {
@@ -32,7 +43,14 @@ impl Rejection {
     /// A rejection without a field at fault.
     #[must_use]
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), param: None, retry_after_s: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            param: None,
+            retry_after_s: None,
+            limited: None,
+        }
     }
 
     /// Names the request field at fault.
@@ -268,6 +286,57 @@ impl Rejection {
         Self::new(sent, code, message)
     }
 
+    /// Names the limit or budget that refuses, and when it will pass again, in unix time.
+    #[must_use]
+    pub fn with_limit(mut self, scope: impl Into<String>, reset_at_s: Option<u64>) -> Self {
+        self.limited = Some(Limited { scope: scope.into(), reset_at_s });
+        self
+    }
+
+    /// 429: a limit or a budget is used up.
+    #[must_use]
+    pub fn limit_reached(code: &'static str, message: impl Into<String>, retry_in_s: u64) -> Self {
+        Self::new(429, code, message).with_retry_after(retry_in_s.max(1))
+    }
+
+    /// 429: it is not known whom the request is to be counted for.
+    #[must_use]
+    pub fn identity_missing() -> Self {
+        let message = "The request cannot be counted, because it does not say whose it is. Send the \
+                       credential or header that this gateway expects.";
+        Self::limit_reached("identity_missing", message, 1)
+    }
+
+    /// 400: the request alone takes more than the limit ever lets pass.
+    #[must_use]
+    pub fn request_exceeds_limit() -> Self {
+        let message = "The request is larger than this limit ever lets pass. Send a shorter prompt or \
+                       ask for fewer output tokens.";
+        Self::new(400, "request_exceeds_limit", message)
+    }
+
+    /// 403: a budget applies and the model has no price.
+    #[must_use]
+    pub fn unpriced_model() -> Self {
+        let message = "This model has no price here, and a budget applies. Choose another model.";
+        Self::new(403, "unpriced_model", message)
+    }
+
+    /// 503: the table of limits has no room for another one.
+    #[must_use]
+    pub fn ratelimit_zone_full() -> Self {
+        let message = "The gateway has no room to count this request. Try again later.";
+        Self::new(503, "ratelimit_zone_full", message).with_retry_after(1)
+    }
+
+    /// 503: the events of finished requests have filled their journal.
+    #[must_use]
+    pub fn journal_full() -> Self {
+        let message =
+            "The gateway cannot record what requests cost at the moment. Try again later.";
+        Self::new(503, "cost_journal_full", message).with_retry_after(5)
+    }
+
     /// The body of the answer.
     #[must_use]
     pub fn body(&self, dialect: Dialect, request_id: &str) -> Vec<u8> {
@@ -295,7 +364,7 @@ impl Rejection {
 
     fn value(&self, dialect: Dialect, request_id: &str) -> Value {
         let kind = self.kind(dialect);
-        match dialect {
+        let mut value = match dialect {
             Dialect::OpenAi => json!({
                 "error": {
                     "message": self.message,
@@ -310,7 +379,16 @@ impl Rejection {
                 "error": {"type": kind, "message": self.message},
                 "request_id": request_id,
             }),
+        };
+        if let Some(limited) = &self.limited
+            && let Some(Value::Object(error)) = value.get_mut("error")
+        {
+            // Anthropic's shape has no code, and its one word for all limits does not tell them apart.
+            error.insert("code".to_owned(), self.code.into());
+            error.insert("scope".to_owned(), limited.scope.as_str().into());
+            error.insert("reset_at".to_owned(), limited.reset_at_s.into());
         }
+        value
     }
 
     fn openai_kind(&self) -> &'static str {

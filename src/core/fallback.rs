@@ -24,6 +24,7 @@ pub use decide::{Decision, NextTarget, Situation, Suppressed, Verdict, decide};
 pub use failure::{Answer, ErrorCode, Event, Failure, GiveUp, Sent};
 pub use graph::{Edge, Graph, Node, Replace, Target, sort_equals};
 pub use overrides::{Allowed, Asked, Chosen, Overrides, header_prefix};
+pub(crate) use pattern::Pattern;
 pub use policy::{
     Hold, Mode, Policy, ProbeLine, RetryLine, TranslationFallback, max_attempts, retry_budget,
 };

@@ -15,6 +15,8 @@ pub mod request;
 
 pub mod route;
 
+pub mod ratelimit;
+
 pub mod fallback;
 pub mod health;
 
@@ -31,3 +33,8 @@ pub mod sse;
 pub mod stream;
 pub mod tap;
 pub mod usage;
+
+pub mod cost;
+
+pub mod metrics;
+pub mod status;

@@ -2,14 +2,20 @@
 //! data: the module's parser reads its rows here and the reference page is made from them.
 
 mod auth;
+mod cost;
 mod fallback;
+mod metrics;
 mod page;
 mod proxy;
+mod ratelimit;
 
 pub use auth::*;
+pub use cost::*;
 pub use fallback::*;
+pub use metrics::*;
 pub use page::reference;
 pub use proxy::*;
+pub use ratelimit::*;
 
 use std::ffi::CStr;
 
@@ -107,15 +113,18 @@ pub struct Entry {
 
 /// Every directive, room by room.
 pub fn directives() -> impl Iterator<Item = &'static Directive> {
-    [PROXY_DIRECTIVES, AUTH_DIRECTIVES, FALLBACK_DIRECTIVES].into_iter().flatten().copied()
+    [PROXY_DIRECTIVES, AUTH_DIRECTIVES, FALLBACK_DIRECTIVES, RATELIMIT_DIRECTIVES, COST_DIRECTIVES, METRICS_DIRECTIVES]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// Every variable, room by room.
 pub fn variables() -> impl Iterator<Item = &'static Entry> {
-    [PROXY_VARIABLES, AUTH_VARIABLES, FALLBACK_VARIABLES].into_iter().flatten()
+    [PROXY_VARIABLES, AUTH_VARIABLES, FALLBACK_VARIABLES, RATELIMIT_VARIABLES, COST_VARIABLES].into_iter().flatten()
 }
 
 /// Every response header, room by room.
 pub fn headers() -> impl Iterator<Item = &'static Entry> {
-    [PROXY_HEADERS, FALLBACK_HEADERS].into_iter().flatten()
+    [PROXY_HEADERS, FALLBACK_HEADERS, RATELIMIT_HEADERS].into_iter().flatten()
 }

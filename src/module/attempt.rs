@@ -18,7 +18,7 @@ use llm_core::fallback::{
 use crate::ctx::RequestCtx;
 use crate::ffi::Request;
 use crate::ffi::upstream::{Caching, Limits, Upstream};
-use crate::proxy;
+use crate::{proxy, ratelimit};
 
 pub use judge::{Pick, note_broken, pick, pick_benched};
 pub use response::{Held, head};
@@ -40,6 +40,8 @@ pub struct Attempt {
     pub made: Cell<u32>,
     /// Every attempt and its end, for header and log.
     pub chain: RefCell<Chain>,
+    /// The same for the rows of attempts, where they are kept.
+    pub notes: RefCell<Vec<Note>>,
     /// Why the request left its first target.
     pub reason: Cell<Option<&'static str>>,
     /// Why it did not go on.
@@ -59,6 +61,8 @@ pub struct Attempt {
     /// The status of the current try; 0 is none.
     status: Cell<u16>,
     head_came: Cell<bool>,
+    /// When the head of the current try came, in milliseconds of the attempt.
+    head_ms: Cell<Option<u64>>,
     retries_here: Cell<u32>,
     replayed: Cell<bool>,
     retry_after_ms: Cell<Option<u64>>,
@@ -77,6 +81,25 @@ pub struct Attempt {
     passes_failure: Cell<bool>,
     /// The body that nginx sends is ours.
     pub body_replaced: Cell<bool>,
+}
+
+/// An attempt and its end. Times are milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Note {
+    /// Its target's index.
+    pub target: usize,
+    /// The number of its key.
+    pub key: Option<usize>,
+    /// `ok`, or the class of its failure.
+    pub outcome: &'static str,
+    /// The provider's status, if it answered.
+    pub status: Option<u16>,
+    /// From the client's request on.
+    pub started_ms: u64,
+    /// Until it was judged.
+    pub duration_ms: u64,
+    /// Until the response head, if one came.
+    pub head_ms: Option<u64>,
 }
 
 /// Which part of the target changes for the next attempt.
@@ -194,8 +217,12 @@ pub fn switch(mut r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>)
     let attempt = &ctx.attempt;
     let routed = ctx.routed()?;
     match attempt.next.take().unwrap_or(Step::Same) {
-        Step::Same => attempt.retries_here.set(attempt.retries_here.get() + 1),
+        Step::Same => {
+            ratelimit::admit_target(r, ctx, &routed, routed.current.get()).ok()?;
+            attempt.retries_here.set(attempt.retries_here.get() + 1);
+        }
         Step::Key => {
+            ratelimit::admit_target(r, ctx, &routed, routed.current.get()).ok()?;
             let key = attempt.other_keys.borrow_mut().pop()?;
             ctx.key.borrow_mut().key = Some(key);
             attempt.retries_here.set(0);
@@ -339,16 +366,28 @@ fn begin_attempt(r: Request<'_>, ctx: &RequestCtx) {
     attempt.passes_failure.set(false);
     attempt.replayed.set(false);
     attempt.head_came.set(false);
+    attempt.head_ms.set(None);
     attempt.retry_after_ms.set(None);
     judge::count_attempt(r, ctx);
 }
 
-/// Adds the current target to the chain.
-fn tell(r: Request<'_>, ctx: &RequestCtx, told: Told) {
+/// Adds the current target to the chain; `outcome` is `ok` or the class of the failure.
+fn tell(r: Request<'_>, ctx: &RequestCtx, told: Told, outcome: &'static str) {
     let Some(routed) = ctx.routed() else { return };
     let Some(provider) = routed.provider() else { return };
     let duration_ms = ctx.attempt.duration_ms(r);
     ctx.attempt.chain.borrow_mut().attempt(&provider.name, routed.model(), told, duration_ms);
+    if r.loc_conf().ledger().is_some() {
+        ctx.attempt.notes.borrow_mut().push(Note {
+            target: routed.current.get(),
+            key: ctx.key.borrow().key,
+            outcome,
+            status: if let Told::Status(status) = told { Some(status) } else { None },
+            started_ms: ctx.attempt.attempt_ms.get(),
+            duration_ms,
+            head_ms: ctx.attempt.head_ms.get(),
+        });
+    }
 }
 
 /// Adds a target that is passed over to the chain.
@@ -361,7 +400,7 @@ impl From<Pick> for NextTarget {
         match pick {
             Pick::Target(_) => Self::Ready,
             Pick::Skipped(reason, _) => Self::Skipped(reason),
-            Pick::None => Self::None,
+            Pick::Denied | Pick::None => Self::None,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::ffi::value::Reading;
 use crate::ffi::variable::Get;
 use crate::writer::Probe;
 use crate::writer::probe::{Authorities, ProbeTarget, ProbeTls};
-use crate::{auth, fallback, proxy, variables};
+use crate::{auth, cost, fallback, proxy, ratelimit, variables};
 
 /// A directive and what sets its value.
 pub struct Command {
@@ -41,11 +41,21 @@ pub enum Set {
 /// Every directive of the module.
 pub const COMMANDS: [&Command; COUNT] = all_commands();
 
-const COUNT: usize = proxy::COMMANDS.len() + auth::COMMANDS.len() + fallback::COMMANDS.len();
+const COUNT: usize = proxy::COMMANDS.len()
+    + auth::COMMANDS.len()
+    + ratelimit::COMMANDS.len()
+    + fallback::COMMANDS.len()
+    + cost::COMMANDS.len();
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs it, within bounds")]
 const fn all_commands() -> [&'static Command; COUNT] {
-    const ROOMS: [&[Command]; 3] = [&proxy::COMMANDS, &auth::COMMANDS, &fallback::COMMANDS];
+    const ROOMS: [&[Command]; 5] = [
+        &proxy::COMMANDS,
+        &auth::COMMANDS,
+        &ratelimit::COMMANDS,
+        &fallback::COMMANDS,
+        &cost::COMMANDS,
+    ];
     let mut all = [&ROOMS[0][0]; COUNT];
     let (mut room, mut index, mut at) = (0, 0, 0);
     while room < ROOMS.len() {
@@ -76,6 +86,14 @@ pub struct MainConf {
     pub probe_lines: Vec<(ProbeLine, Rc<Compiled>, Option<Arc<Safe>>)>,
     /// What they mean, once all blocks are known.
     pub probes: Vec<Probe>,
+    /// `llm_ratelimit_zone` and `llm_ratelimit_state`
+    pub limit_lines: ratelimit::MainLines,
+    /// Where limits and budgets are counted, if there are any.
+    pub limits: Option<ratelimit::Board>,
+    /// `llm_cost_backend` and its like.
+    pub cost: cost::MainLines,
+    /// Where events and rows are kept, if there are any.
+    pub store: Option<cost::Store>,
     /// What was compiled for the locations, to be checked once all blocks are known.
     pub compiled: Vec<Rc<Compiled>>,
 }
@@ -155,6 +173,11 @@ impl MainConf {
         fallback || !self.safes.is_empty() || self.zone.is_some()
     }
 
+    /// Whether any location has limits or budgets.
+    pub fn needs_limits(&self) -> bool {
+        self.compiled.iter().any(|compiled| compiled.limits.on) || self.limit_lines.zone.is_some()
+    }
+
     /// The upstream block of that name.
     pub fn block(&self, name: &str) -> Option<&Block> {
         self.blocks.iter().find(|block| block.is_written && block.name == name)
@@ -175,8 +198,12 @@ pub struct LocConf {
     pub proxy: proxy::Conf,
     /// The auth room's lines.
     pub auth: auth::Conf,
+    /// The ratelimit room's lines.
+    pub ratelimit: ratelimit::Conf,
     /// The fallback room's lines.
     pub fallback: fallback::Conf,
+    /// The cost room's lines.
+    pub cost: cost::Conf,
     /// The keys; none where `llm_auth` is off.
     pub keyring: Option<Rc<Keyring>>,
     /// What they mean; none where the gateway is off.
@@ -192,8 +219,12 @@ pub struct LocConf {
 pub struct Compiled {
     /// Providers and catalog.
     pub routes: Routes,
+    /// What may pass.
+    pub limits: ratelimit::Rules,
     /// What follows a failure.
     pub rules: Rules,
+    /// What it costs.
+    pub cost: cost::Rules,
     /// When the configuration was read, in seconds since 1970.
     pub loaded_at: u64,
 }
@@ -209,7 +240,9 @@ impl LocConf {
         self.inherits_error_pages = self.error_pages == outer.error_pages;
         self.proxy.inherit(&outer.proxy);
         self.auth.inherit(&outer.auth);
+        self.ratelimit.inherit(&outer.ratelimit);
         self.fallback.inherit(&outer.fallback);
+        self.cost.inherit(&outer.cost);
         let used = self.proxy.is_on() || self.proxy.lists_models();
         if used && (is_location || self.proxy.has_routes()) {
             let routes = self.proxy.compile()?;
@@ -217,8 +250,10 @@ impl LocConf {
             if is_location && self.proxy.is_on() {
                 self.keyring = self.auth.compile(&routes, reading)?.map(Rc::new);
             }
+            let limits = self.ratelimit.compile(reading)?;
+            let cost = self.cost.compile(&routes, reading)?;
             let loaded_at = crate::ffi::unix_time();
-            self.compiled = Some(Rc::new(Compiled { routes, rules, loaded_at }));
+            self.compiled = Some(Rc::new(Compiled { routes, limits, rules, cost, loaded_at }));
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::ffi::hooks::Hooks;
 use crate::ffi::pool::PoolBytes;
 use crate::ffi::timer::Timer;
 use crate::filter::Answer;
+use crate::ratelimit::Taken;
 
 /// How far the request has come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,10 @@ pub struct RequestCtx {
     pub scrubber: RefCell<Option<Scrubber>>,
     /// Milliseconds until the first content, once it has come.
     pub ttft_ms: Cell<Option<u64>>,
+    /// Bytes of an answer that is no stream.
+    pub body_bytes: Cell<u64>,
+    /// What the request has taken of limits and budgets.
+    pub limits: Taken,
     /// Buffers of the answer.
     pub output: Output,
     /// Bytes of ours are on their way through the filters.
@@ -142,6 +147,8 @@ pub struct Routed {
     pub overrides: Overrides,
     /// The provider that the client named, or that a rule has replaced.
     pub requested_provider: Option<String>,
+    /// The model that the client named.
+    pub requested_model: Option<String>,
     /// A rule has replaced the provider before the first attempt.
     pub replaced: bool,
     /// The client has not asked for the usage that we ask for.
@@ -196,6 +203,8 @@ impl RequestCtx {
             answer: RefCell::default(),
             scrubber: RefCell::default(),
             ttft_ms: Cell::new(None),
+            body_bytes: Cell::new(0),
+            limits: Taken::default(),
             output: Output::default(),
             passing: Cell::new(false),
             client_gone: Cell::new(false),
@@ -246,6 +255,13 @@ impl RequestCtx {
     /// The model that the client named.
     pub fn requested_model(&self) -> Option<String> {
         self.facts(|facts| Some(facts.model.as_ref()?.text.clone().into_owned()))?
+    }
+
+    /// How the client's wish ended, as it stands now.
+    pub fn resolution_outcome(&self) -> Option<&'static str> {
+        let moved = self.attempt.reason.get().is_some();
+        let outcome = if moved { Some(Outcome::FallbackAfterFailure) } else { self.outcome.get() };
+        Some(outcome?.name())
     }
 
     /// The keys for the request's providers: those of the location that it came to first.

@@ -172,6 +172,39 @@ impl RequestCtx {
     }
 }
 
+/// How far an answer has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// An answer that is no stream is there to its end.
+    pub whole: bool,
+    /// The model has said why it ended.
+    pub finished: bool,
+    /// Bytes of its text.
+    pub content_bytes: u64,
+}
+
+impl RequestCtx {
+    /// How far the answer has come.
+    pub fn progress(&self) -> Progress {
+        match &*self.answer.borrow() {
+            Answer::Json(tap) => Progress {
+                whole: tap.is_whole(),
+                finished: tap.is_whole(),
+                content_bytes: self.body_bytes.get(),
+            },
+            Answer::Events(events) => {
+                let state = events.stream.state();
+                Progress {
+                    whole: false,
+                    finished: state.finished || state.marker,
+                    content_bytes: state.content_bytes,
+                }
+            }
+            _ => Progress::default(),
+        }
+    }
+}
+
 /// The header filter.
 pub fn head(mut r: Request<'_>) -> Step {
     if !r.is_main() {
@@ -255,6 +288,7 @@ fn feed_answer(
             LastBuffer::Keep
         }
         Answer::Json(tap) => {
+            ctx.body_bytes.set(ctx.body_bytes.get() + chunk.text.len() as u64);
             tap.feed(chunk.text, out);
             LastBuffer::Keep
         }

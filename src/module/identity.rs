@@ -1,6 +1,7 @@
 //! What is the id of a request? The same one stands in the response header, the logs and the rows.
 
 use std::cell::RefCell;
+use std::sync::OnceLock;
 
 const ID_BYTES: usize = 16;
 
@@ -29,4 +30,10 @@ pub fn new_event_id() -> String {
         *at += ID_BYTES;
         id
     })
+}
+
+/// The machine's name.
+pub fn node() -> &'static str {
+    static NODE: OnceLock<String> = OnceLock::new();
+    NODE.get_or_init(crate::ffi::process::hostname)
 }

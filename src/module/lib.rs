@@ -6,6 +6,7 @@
 mod attempt;
 mod auth;
 mod conf;
+mod cost;
 mod ctx;
 mod fallback;
 mod ffi;
@@ -14,6 +15,7 @@ mod health;
 mod identity;
 mod phases;
 mod proxy;
+mod ratelimit;
 mod setting;
 mod variables;
 mod writer;

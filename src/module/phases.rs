@@ -11,7 +11,7 @@ use llm_core::error::Rejection;
 use crate::conf::LocConf;
 use crate::ctx::{Intake, RequestCtx};
 use crate::ffi::{Request, code};
-use crate::{attempt, filter, proxy};
+use crate::{attempt, cost, filter, proxy};
 
 const FORBIDDEN: u16 = 403;
 const INTERNAL_SERVER_ERROR: isize = 500;
@@ -67,6 +67,7 @@ pub fn log(r: Request<'_>) {
         ctx.total.stop();
         ctx.finish.stop();
         attempt::over(r, ctx);
+        cost::record(r, ctx);
     }
 }
 

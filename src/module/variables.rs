@@ -1,10 +1,10 @@
 //! What does each `$llm_…` variable say? A variable whose stage did not run is *not found*.
 
 use llm_core::fallback::Feedback;
-use llm_core::route::Outcome;
 
 use crate::attempt::Attempt;
 use crate::auth;
+use crate::cost::{self, Whose};
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::variable::Get;
@@ -36,12 +36,7 @@ pub const VARIABLES: &[(&str, Get)] = &[
     ("llm_effective_dialect", |r| {
         of_route(r, |routed| Some(routed.provider()?.dialect.name().to_owned()))
     }),
-    ("llm_resolution_outcome", |r| {
-        let ctx = r.ctx()?;
-        let moved = ctx.attempt.reason.get().is_some();
-        let outcome = if moved { Some(Outcome::FallbackAfterFailure) } else { ctx.outcome.get() };
-        Some(outcome?.name().to_owned())
-    }),
+    ("llm_resolution_outcome", |r| Some(r.ctx()?.resolution_outcome()?.to_owned())),
     ("llm_replacement_happened", |r| of_route(r, |routed| Some(flag(routed.replaced)))),
     ("llm_translation_happened", |r| of_route(r, |_| Some("0".to_owned()))),
     ("llm_prompt_tokens", |r| number(r.ctx()?.usage()?.prompt_tokens())),
@@ -54,8 +49,9 @@ pub const VARIABLES: &[(&str, Get)] = &[
         of_route(r, |_| Some(flag(r.ctx()?.usage().is_some_and(|usage| usage.is_complete()))))
     }),
     ("llm_usage_source", |r| {
-        let source = |known: bool| if known { "reported" } else { "none" };
-        of_route(r, |_| Some(source(r.ctx()?.usage().is_some()).to_owned()))
+        let told = || if r.ctx()?.usage().is_some() { Some("reported") } else { Some("none") };
+        let billed = cost::shown_bill(r).map(|bill| bill.source.name());
+        of_route(r, |_| Some(billed.or_else(told)?.to_owned()))
     }),
     ("llm_ttft_ms", |r| number(r.ctx()?.ttft_ms.get())),
     ("llm_overhead_ms", |r| number(r.ctx()?.attempt.started_ms.get())),
@@ -116,6 +112,53 @@ pub const VARIABLES: &[(&str, Get)] = &[
     }),
     ("llm_route_mode", |r| of_route(r, |routed| Some(route_mode(r, routed).to_owned()))),
     ("llm_tag", |r| r.ctx()?.tag.borrow().clone()),
+    ("llm_ratelimit_deny_reason", |r| {
+        r.ctx()?.limits.refusal(|refusal| refusal.reason.name().to_owned())
+    }),
+    ("llm_ratelimit_quota_remaining", |r| {
+        number(r.ctx()?.limits.shown().requests.map(|shown| shown.remaining))
+    }),
+    ("llm_ratelimit_token_quota_remaining", |r| {
+        number(r.ctx()?.limits.shown().tokens.map(|shown| shown.remaining))
+    }),
+    ("llm_ratelimit_spend_deny_unit", |r| {
+        r.ctx()?.limits.refusal(|refusal| refusal.unit.clone())?
+    }),
+    ("llm_ratelimit_scope", |r| r.ctx()?.limits.refusal(|refusal| refusal.scope.clone())),
+    ("llm_ratelimit_retry_after", |r| {
+        number(r.ctx()?.limits.refusal(|refusal| refusal.retry_after_s())?)
+    }),
+    ("llm_ratelimit_reserved_tokens", |r| number(r.ctx()?.limits.reserved_tokens())),
+    ("llm_ratelimit_budget_used", |r| number(r.ctx()?.limits.budget_used())),
+    ("llm_cost_status", |r| Some(cost::shown_bill(r)?.status.name().to_owned())),
+    ("llm_cost_prompt", |r| Some(cost::shown_bill(r)?.cost?.prompt.to_string())),
+    ("llm_cost_completion", |r| Some(cost::shown_bill(r)?.cost?.completion.to_string())),
+    ("llm_cost_total", |r| Some(cost::shown_bill(r)?.cost?.total.to_string())),
+    ("llm_cost_requested_provider", |r| {
+        cost::shown_bill(r)?;
+        of_route(r, |routed| {
+            routed.requested_provider.clone().or_else(|| Some(routed.primary()?.name.clone()))
+        })
+    }),
+    ("llm_cost_requested_model", |r| {
+        cost::shown_bill(r)?;
+        r.ctx()?.requested_model()
+    }),
+    ("llm_cost_translation_happened", |r| {
+        cost::shown_bill(r)?;
+        of_route(r, |_| Some(flag(false)))
+    }),
+    ("llm_cost_resolution_outcome", |r| {
+        cost::shown_bill(r)?;
+        Some(r.ctx()?.resolution_outcome()?.to_owned())
+    }),
+    ("llm_cost_org", |r| cost::shown_label(r, Whose::Org)),
+    ("llm_cost_project", |r| cost::shown_label(r, Whose::Project)),
+    ("llm_cost_client", |r| cost::shown_label(r, Whose::Client)),
+    ("llm_cost_event_id", |r| {
+        cost::shown_bill(r)?;
+        Some(r.ctx()?.event_id.clone())
+    }),
     ("llm_stream_state", |r| Some(r.ctx()?.stream_end(r)?.name().to_owned())),
 ];
 

@@ -2,6 +2,7 @@
 //! when their files change, and asks providers whether they live. Nothing here waits for nginx, and
 //! nothing in nginx waits for it.
 
+pub mod ledger;
 pub mod probe;
 
 use std::fs;
@@ -16,9 +17,11 @@ use parking_lot::Mutex;
 
 use crate::auth::Safe;
 use crate::conf::MainConf;
+use crate::ffi::process::Owner;
 use crate::ffi::shm::Zone;
+use crate::ffi::thread::with_nginx;
 use crate::ffi::{Level, log, thread};
-use crate::health;
+use crate::{health, ratelimit};
 use probe::ProbeTarget;
 
 /// How often files are looked at: a change takes effect within a second.
@@ -43,11 +46,49 @@ pub struct Probe {
     pub safe: Option<Arc<Safe>>,
 }
 
-/// Starts the thread, if there is anything to do for it.
+/// In the main process, before any worker: folders that workers write to, and what the last run has
+/// left of limits and budgets.
+pub fn prepare(conf: &MainConf, workers: Option<Owner>) {
+    let mut folders = Vec::new();
+    if let Some(store) = &conf.store {
+        folders.push(store.journal_path.as_path());
+        folders.extend(store.path.parent().filter(|_| store.backends.sqlite));
+    }
+    if let Some(state) = conf.limits.as_ref().and_then(|board| board.state.as_ref()) {
+        folders.extend(state.parent());
+    }
+    for folder in folders {
+        if let Err(error) = make_folder(folder, workers) {
+            log(Level::Error, &format!("llm: cannot make \"{}\": {error}", folder.display()));
+        }
+    }
+    if let Some((board, store)) = conf.limits.as_ref().zip(conf.store.as_ref()) {
+        ledger::restore(board, store);
+    }
+}
+
+/// Makes a folder, and those above it that are missing, for the workers alone.
+fn make_folder(folder: &Path, workers: Option<Owner>) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        make_folder(above, workers)?;
+    }
+    fs::DirBuilder::new().mode(0o750).create(folder)?;
+    workers.map_or(Ok(()), |workers| workers.own(folder))
+}
+
+/// Starts the threads, if there is anything to do for them.
 pub fn start(conf: &MainConf) {
     if !thread::is_worker() {
         return;
     }
+    if let Some(board) = &conf.limits {
+        ratelimit::sweep(board.zone);
+    }
+    ledger::start(conf);
     let files: Vec<_> = conf.safes.iter().filter(|safe| safe.files().next().is_some()).collect();
     let probes = if thread::is_first_worker() { conf.probes.clone() } else { Vec::new() };
     if files.is_empty() && probes.is_empty() {
@@ -74,8 +115,10 @@ pub fn start(conf: &MainConf) {
     *WRITER.lock() = thread.map(|thread| Writer { stop, thread });
 }
 
-/// Tells the thread to end; it does so within a probe's timeout, and nothing waits for it.
+/// Tells the thread to end; it does so within a probe's timeout, and nothing waits for it: from then
+/// on it leaves nginx's memory alone.
 pub fn stop() {
+    ledger::stop();
     if let Some(writer) = WRITER.lock().take() {
         writer.stop.store(true, Ordering::Relaxed);
         writer.thread.thread().unpark();
@@ -139,7 +182,7 @@ impl Watched {
         }
         if changed {
             for text in self.safe.read() {
-                log(Level::Warn, &format!("llm: {text}"));
+                with_nginx(|| log(Level::Warn, &format!("llm: {text}")));
             }
         }
     }
@@ -162,7 +205,8 @@ fn ask(zone: Zone<Record>, probe: &Probe, round_ms: u64) {
     let up = probe::is_up(&probe::ask(&probe.target, secret));
     // Longer than until the next answer is known; when nobody asks any more the bench ends by itself.
     let bench_ms = millis(probe.interval).saturating_add(round_ms).saturating_mul(2);
-    health::note_probe(zone, &probe.target.provider, (!up).then_some(bench_ms));
+    let bench_ms = (!up).then_some(bench_ms);
+    with_nginx(|| health::note_probe(zone, &probe.target.provider, bench_ms));
 }
 
 fn millis(time: Duration) -> u64 {

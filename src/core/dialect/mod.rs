@@ -75,6 +75,12 @@ impl Endpoint {
     pub const fn has_usage(self) -> bool {
         self.needs_model() && !matches!(self, Self::CountTokens)
     }
+
+    /// Whether an answer here is text, which has a length to be limited.
+    #[must_use]
+    pub const fn writes_text(self) -> bool {
+        self.has_usage() && !matches!(self, Self::Embeddings)
+    }
 }
 
 #[cfg(test)]

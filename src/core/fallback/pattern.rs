@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 /// One model's name, or a wildcard with one or more `*`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Pattern(String);
+pub(crate) struct Pattern(String);
 
 impl Pattern {
     pub fn new(text: &str) -> Self {

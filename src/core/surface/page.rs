@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::metrics::{FAMILIES, Label};
+
 use super::{Arity, Directive, Entry, directives, headers, variables};
 
 /// The page that `docs/reference.md` holds.
@@ -17,6 +19,7 @@ pub fn reference() -> String {
     }
     table(&mut page, "Variables", "$", variables());
     table(&mut page, "Response headers", "", headers());
+    metrics(&mut page);
     page
 }
 
@@ -47,5 +50,24 @@ fn table(
     let _ = write!(page, "\n## {title}\n\n| name | meaning |\n|---|---|\n");
     for entry in entries {
         let _ = writeln!(page, "| `{sigil}{}` | {} |", entry.name, entry.text);
+    }
+}
+
+fn metrics(page: &mut String) {
+    page.push_str(
+        "\n## Metrics\n\n`model` and `tenant` are there where `llm_metrics_label_model` and \
+         `llm_metrics_label_tenant` are on.\n\n| name | type | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for family in FAMILIES {
+        let labels: Vec<_> = family.labels.iter().copied().map(Label::name).collect();
+        let only = family.opted_by.map_or_else(String::new, |by| format!(" Only with `{by}`."));
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {}{only} |",
+            family.name,
+            family.kind.name(),
+            labels.join(" "),
+            family.help
+        );
     }
 }

@@ -6,6 +6,7 @@ use llm_core::fallback::{
     Decision, ErrorCode, Event, Failure, Mode, NextTarget, Situation, SkipReason, Verdict, decide,
 };
 use llm_core::health::Admit;
+use llm_core::ratelimit::DenyReason;
 use llm_core::request::estimate_tokens;
 
 use super::{tell, tell_skipped};
@@ -15,6 +16,7 @@ use crate::ctx::{RequestCtx, Routed};
 use crate::fallback::Rules;
 use crate::ffi::Request;
 use crate::health::{self, Outcome, Place};
+use crate::ratelimit;
 
 /// The next target that can be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Pick {
     /// There are targets, but none can be tried: why the first cannot, and when the earliest
     /// benched one can, in milliseconds from now.
     Skipped(SkipReason, Option<u64>),
+    /// A limit or budget of the first target refuses: the client is told, nothing else is tried.
+    Denied,
     /// There is no further target.
     None,
 }
@@ -46,8 +50,16 @@ fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Lo
     let mut first = None;
     let mut earliest_ms: Option<u64> = None;
     for (index, target) in routed.targets.iter().enumerate().skip(from) {
-        let reason = match check(r, ctx, routed, index, look) {
+        let fits = check(r, ctx, routed, index, look);
+        let admitted = fits.and_then(|()| admit(r, ctx, routed, index, look));
+        let reason = match admitted {
             Ok(()) => return Pick::Target(index),
+            // Not to be routed around: it would be an expensive way to use up a budget.
+            Err((SkipReason::Budget | SkipReason::Limit, _))
+                if index == 0 && ctx.attempt.made.get() == 0 =>
+            {
+                return Pick::Denied;
+            }
             Err((reason, recovers_ms)) => {
                 earliest_ms = earliest_ms.into_iter().chain(recovers_ms).min();
                 reason
@@ -65,6 +77,24 @@ fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Lo
     reason.map_or(Pick::None, |reason| Pick::Skipped(reason, earliest_ms))
 }
 
+/// The limits of a target and the budgets of its unit come last: what they take must be used.
+fn admit(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    routed: &Routed,
+    index: usize,
+    look: Look,
+) -> Result<(), Unfit> {
+    let admitted = match look {
+        Look::Take => ratelimit::admit_target(r, ctx, routed, index),
+        Look::Peek => ratelimit::may_admit_target(r, ctx, routed, index),
+    };
+    admitted.map_err(|reason| match reason {
+        DenyReason::Spend | DenyReason::UnpricedModel => (SkipReason::Budget, None),
+        _ => (SkipReason::Limit, None),
+    })
+}
+
 /// Takes the best of the targets where all that could serve the request are benched.
 pub fn pick_benched(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Pick {
     let fits = |index: &usize| check(r, ctx, routed, *index, Look::Peek).is_ok();
@@ -74,6 +104,9 @@ pub fn pick_benched(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Pick {
     let Some(best) = best.filter(|best| check(r, ctx, routed, *best, Look::Take).is_ok()) else {
         return Pick::None;
     };
+    if admit(r, ctx, routed, best, Look::Take).is_err() {
+        return Pick::Denied;
+    }
     for (index, target) in routed.targets.iter().enumerate().take(best) {
         // What is no worse than benched could be tried as the last resort.
         let unfit = check(r, ctx, routed, index, Look::Peek).err();
@@ -232,6 +265,10 @@ pub(super) fn decide_on(
     let attempt = &ctx.attempt;
     let Some(routed) = ctx.routed() else { return nothing(failure) };
     let rules = &routed.compiled.rules;
+    if !attempt.accepted.get() && !reused {
+        // What it had reserved is free for the next one.
+        ratelimit::attempt_failed(r, ctx);
+    }
     let next_target = if !routed.policy.enabled {
         NextTarget::None
     } else if attempt.last_resort.get() {
@@ -304,7 +341,7 @@ pub(super) fn note_failure(
     if decision.verdict == Verdict::NextTarget && attempt.reason.get().is_none() {
         attempt.reason.set(Some(failure.label()));
     }
-    tell(r, ctx, failure.told());
+    tell(r, ctx, failure.told(), failure.label());
     if decision.policy_allowed && decision.suppressed.is_some() {
         tell_rest(r, ctx);
     }
@@ -316,7 +353,9 @@ pub(super) fn note_failure(
 fn tell_rest(r: Request<'_>, ctx: &RequestCtx) {
     let Some(routed) = ctx.routed() else { return };
     for (index, target) in routed.targets.iter().enumerate().skip(routed.current.get() + 1) {
-        if let Err((reason, _)) = check(r, ctx, &routed, index, Look::Peek)
+        let fits = check(r, ctx, &routed, index, Look::Peek)
+            .and_then(|()| admit(r, ctx, &routed, index, Look::Peek));
+        if let Err((reason, _)) = fits
             && let Some(provider) = routed.compiled.routes.provider(target.provider)
         {
             tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);

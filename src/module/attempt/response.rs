@@ -12,6 +12,7 @@ use super::{Head, judge, tell};
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::upstream::Upstream;
+use crate::ratelimit;
 
 /// How much of a refusal's body is read for its error code.
 const MAX_REFUSAL_BYTES: usize = 16 << 10;
@@ -62,6 +63,7 @@ pub fn head(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> He
 fn first_look(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) {
     let attempt = &ctx.attempt;
     attempt.status.set(upstream.status());
+    attempt.head_ms.set(Some(attempt.duration_ms(r)));
     if let Some(keys) = ctx.keys(r) {
         upstream.cover_headers(|value| keys.secrets.mask.cover(value));
     }
@@ -274,6 +276,9 @@ fn refuse(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, event: 
     let text = |name: &str| upstream.header(name).and_then(|value| std::str::from_utf8(value).ok());
     let after_ms = failure.retry_after_ms(text, crate::ffi::unix_time() * 1000);
     attempt.retry_after_ms.set(after_ms);
+    if let Some(after_ms) = after_ms {
+        ratelimit::provider_limited(r, ctx, after_ms);
+    }
     let decision = judge::decide_on(r, ctx, &failure, false);
     judge::note_failure(r, ctx, &failure, &decision);
     let passes = match decision.verdict {
@@ -292,7 +297,7 @@ fn refuse(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, event: 
 fn accept(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> Head {
     let is_stream = upstream.is_event_stream();
     let first_token_ms = is_stream.then(|| ctx.attempt.duration_ms(r));
-    tell(r, ctx, Told::Status(upstream.status()));
+    tell(r, ctx, Told::Status(upstream.status()), "ok");
     ctx.attempt.suppressed.set(None);
     judge::note_success(r, ctx, first_token_ms);
     let_go(r, ctx, upstream)

@@ -16,8 +16,9 @@ use super::exports::{self, NEXT_BODY_FILTER, NEXT_HEADER_FILTER};
 use super::shm::Zone;
 use super::thread;
 use super::value::Reading;
-use super::{Request, buf, code, fenced, hooks, pool, request, variable};
+use super::{Request, buf, code, fenced, hooks, pool, process, request, variable};
 use crate::conf::{COMMANDS, LocConf, MainConf, Set};
+use crate::ratelimit::Board;
 use crate::{filter, phases, proxy, writer};
 
 pub(super) unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
@@ -51,6 +52,10 @@ pub(super) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_in
                 return code::ERROR;
             }
         }
+        if let Err(text) = prepare_ledger(cf, main) {
+            conf::error(cf, &text);
+            return code::ERROR;
+        }
         // SAFETY: the core module's main configuration.
         let core = unsafe {
             &mut *(*main_confs.add(request::core_index())).cast::<ngx_http_core_main_conf_t>()
@@ -73,6 +78,24 @@ pub(super) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_in
         }
         code::OK
     })
+}
+
+/// Makes the zone of limits and finds the places of files, where any location needs them.
+fn prepare_ledger(cf: *mut ngx_conf_t, main: &mut MainConf) -> Result<(), String> {
+    let reading = Reading::new(cf);
+    if main.needs_ledger() {
+        main.store = Some(main.cost.store(&reading)?);
+    }
+    if main.needs_limits() {
+        let (name, bytes) = main.limit_lines.zone();
+        let zone = Zone::add(cf, name, bytes).ok_or_else(|| format!("cannot add zone \"{name}\""))?;
+        let state = match &main.limit_lines.state {
+            None => Some("llm/state"),
+            Some(written) => written.as_deref(),
+        };
+        main.limits = Some(Board { zone, state: state.map(|path| reading.prefixed(path)) });
+    }
+    Ok(())
 }
 
 fn push_handler(
@@ -174,6 +197,18 @@ pub(super) unsafe extern "C" fn set_directive(
     })
 }
 
+/// Runs in the main process, once the zones are there and before any worker is.
+pub(super) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    fenced("init_module", code::ERROR, || {
+        if !process::only_tests()
+            && let Some(main) = main_conf(cycle)
+        {
+            writer::prepare(main, process::Owner::of(cycle));
+        }
+        code::OK
+    })
+}
+
 pub(super) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     fenced("init_process", code::OK, || {
         super::quiet_panics();
@@ -188,7 +223,10 @@ pub(super) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
 }
 
 pub(super) unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
-    fenced("exit_process", (), writer::stop);
+    fenced("exit_process", (), || {
+        writer::stop();
+        thread::close();
+    });
 }
 
 /// Our main configuration; none where the configuration has no http block.

@@ -42,6 +42,7 @@ pub(super) static mut ngx_http_llm_module: ngx_module_t = ngx_module_t {
     ctx: (&raw const CONTEXT).cast_mut().cast::<c_void>(),
     commands: (&raw const NGX_COMMANDS).cast_mut().cast::<ngx_command_t>(),
     type_: NGX_HTTP_MODULE as ngx_uint_t,
+    init_module: Some(entry::init_module),
     init_process: Some(entry::init_process),
     exit_process: Some(entry::exit_process),
     ..ngx_module_t::default()

@@ -14,6 +14,7 @@ mod exports;
 pub mod hooks;
 mod park;
 pub mod pool;
+pub mod process;
 pub mod request;
 pub mod respond;
 pub mod shm;
@@ -27,7 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ngx::ffi::{
     NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_ERROR, NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_OK,
-    ngx_current_msec, ngx_cycle, ngx_int_t, ngx_log_error_core, ngx_log_t, ngx_str_t, ngx_time,
+    ngx_cached_time, ngx_current_msec, ngx_cycle, ngx_int_t, ngx_log_error_core, ngx_log_t, ngx_str_t, ngx_time,
 };
 
 pub use request::Request;
@@ -134,6 +135,14 @@ pub fn now_ms() -> u64 {
 /// Seconds since 1970, from nginx's cached clock.
 pub fn unix_time() -> u64 {
     u64::try_from(ngx_time()).unwrap_or(0)
+}
+
+/// Milliseconds since 1970, from nginx's cached clock.
+pub fn unix_ms() -> u64 {
+    // SAFETY: nginx points it to a slot of its own that is not changed while it is the current one.
+    let now = unsafe { &*ngx_cached_time };
+    let seconds = u64::try_from(now.sec).unwrap_or(0);
+    seconds * 1000 + now.msec as u64
 }
 
 /// One line for a panic in place of the default hook's several.

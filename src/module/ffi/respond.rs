@@ -8,7 +8,7 @@ use ngx::ffi::{
 };
 
 use super::body::{link, memory_buf};
-use super::request::{cover_headers, each_header};
+use super::request::{cover_headers, each_header, header};
 use super::{Request, borrowed, bytes, code, pool};
 
 impl Request<'_> {
@@ -72,6 +72,11 @@ impl Request<'_> {
                 header.hash = 0;
             }
         });
+    }
+
+    /// Whether the answer has a header of this name.
+    pub fn has_answer_header(&self, name: &str) -> bool {
+        header(&self.raw().headers_out.headers, name).is_some()
     }
 
     /// Puts what `cover` says in the place of a header's value.

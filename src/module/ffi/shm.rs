@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use llm_core::health;
+use llm_core::{health, ratelimit};
 use ngx::ffi::{
     ngx_conf_t, ngx_int_t, ngx_pagesize, ngx_shared_memory_add, ngx_shm_zone_t, ngx_shmtx_lock,
     ngx_shmtx_t, ngx_shmtx_unlock, ngx_slab_alloc, ngx_slab_pool_t,
@@ -25,6 +25,11 @@ pub unsafe trait Plain: Copy {
 // SAFETY: a repr(C) struct of integers.
 unsafe impl Plain for health::Record {
     const LAYOUT: u64 = 0x6c6c_6d68_0000_0001;
+}
+
+// SAFETY: a repr(C) struct of integers.
+unsafe impl Plain for ratelimit::Record {
+    const LAYOUT: u64 = 0x6c6c_6d72_0000_0001;
 }
 
 /// A zone of `T` records; a plain handle, valid as long as its configuration.

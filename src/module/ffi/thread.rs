@@ -3,7 +3,12 @@
 
 use std::thread::JoinHandle;
 
-use ngx::ffi::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_process, ngx_uint_t, ngx_worker};
+use parking_lot::RwLock;
+
+use ngx::ffi::{
+    NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_process,
+    ngx_uint_t, ngx_worker,
+};
 
 /// Whether this process serves requests (the cache manager and loader do not).
 pub fn is_worker() -> bool {
@@ -16,6 +21,33 @@ pub fn is_worker() -> bool {
 pub fn is_first_worker() -> bool {
     // SAFETY: as above.
     is_worker() && unsafe { ngx_worker } == 0
+}
+
+/// How many workers there are to be.
+pub fn workers() -> u32 {
+    // SAFETY: nginx sets ngx_cycle before it starts a process.
+    let cycle = unsafe { ngx_cycle };
+    // SAFETY: the cycle is configured, and the core module has an index.
+    let conf = unsafe { *(*cycle).conf_ctx.add(ngx_core_module.index) };
+    // SAFETY: the core module's configuration.
+    let conf = unsafe { conf.cast::<ngx_core_conf_t>().as_ref() };
+    conf.and_then(|conf| u32::try_from(conf.worker_processes).ok()).unwrap_or(1).max(1)
+}
+
+/// Whether nginx's memory is about to go. A worker that ends frees its configuration while our threads
+/// may still run.
+static CLOSED: RwLock<bool> = RwLock::new(false);
+
+/// Runs what touches zones or the log, from a thread of ours; `None` once the worker ends. The end
+/// waits for it, so it must be short.
+pub fn with_nginx<R>(work: impl FnOnce() -> R) -> Option<R> {
+    let closed = CLOSED.read();
+    if *closed { None } else { Some(work()) }
+}
+
+/// From now on no thread touches nginx's memory.
+pub(super) fn close() {
+    *CLOSED.write() = true;
 }
 
 /// Starts a thread; `None` when the system refuses.

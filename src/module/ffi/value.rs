@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use ngx::ffi::{
     NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_http_compile_complex_value,
     ngx_http_compile_complex_value_t, ngx_http_complex_value, ngx_http_complex_value_t, ngx_int_t,
-    ngx_pcalloc, ngx_str_t,
+    ngx_pcalloc, ngx_str_t, ngx_uint_t,
 };
 
 use super::{Request, borrowed, bytes, conf, pool};
@@ -28,6 +28,15 @@ impl ComplexValue {
         let text = unsafe { bytes(text) };
         (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
     }
+}
+
+/// Where a relative path begins.
+#[derive(Clone, Copy)]
+enum Base {
+    /// nginx's prefix.
+    Prefix = 0,
+    /// The configuration's own folder.
+    Configuration = 1,
 }
 
 /// What merging a configuration needs of nginx.
@@ -57,8 +66,23 @@ impl Reading {
         (rc == NGX_OK as ngx_int_t).then_some(ComplexValue(value))
     }
 
+    /// Compiles the value of a directive.
+    pub fn value(&self, text: &str, directive: &str) -> Result<ComplexValue, String> {
+        let invalid = || format!("invalid variable in \"{text}\" of \"{directive}\"");
+        self.compile(text).ok_or_else(invalid)
+    }
+
     /// The path of a file that the configuration names, relative to its own folder.
     pub fn path(&self, name: &str) -> PathBuf {
+        self.full(name, Base::Configuration)
+    }
+
+    /// The path of a file that workers write, relative to nginx's prefix.
+    pub fn prefixed(&self, name: &str) -> PathBuf {
+        self.full(name, Base::Prefix)
+    }
+
+    fn full(&self, name: &str, base: Base) -> PathBuf {
         // SAFETY: nginx reads the configuration into this pool.
         let pool = unsafe { (*self.0).pool };
         let Some(text) = pool::copy(pool, format!("{name}\0").as_bytes()) else {
@@ -67,7 +91,7 @@ impl Reading {
         let mut text = borrowed(&text);
         text.len -= 1;
         // SAFETY: the cycle is being configured; nginx replaces `text` by the full name.
-        unsafe { ngx_conf_full_name((*self.0).cycle, &raw mut text, 1) };
+        unsafe { ngx_conf_full_name((*self.0).cycle, &raw mut text, base as ngx_uint_t) };
         // SAFETY: pool memory that lives as long as the configuration.
         let full = unsafe { bytes(text) };
         PathBuf::from(String::from_utf8_lossy(full).into_owned())

@@ -31,6 +31,9 @@ pub(super) fn add(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
     if routed.policy.enabled {
         tell_fallback(r, ctx);
     }
+    if routed.compiled.limits.headers {
+        tell_limits(r, ctx);
+    }
     if is_final_failure(*r, ctx) {
         r.add_header("X-Should-Retry", "false");
     }
@@ -80,5 +83,20 @@ fn tell_fallback(r: &mut Request<'_>, ctx: &RequestCtx) {
     r.add_header("X-Fallback-Policy-Mismatch", "0");
     if let Some(suppressed) = suppressed {
         r.add_header("X-Fallback-Suppressed-Reason", suppressed.name());
+    }
+}
+
+/// Our own limits, in headers that the provider has not set itself.
+fn tell_limits(r: &mut Request<'_>, ctx: &RequestCtx) {
+    let shown = ctx.limits.shown();
+    for (name, value) in shown.openai() {
+        if !r.has_answer_header(name) {
+            r.add_header(name, &value);
+        }
+    }
+    for (name, value) in [("RateLimit", shown.rate_limit()), ("RateLimit-Policy", shown.policy())] {
+        if !value.is_empty() && !r.has_answer_header(name) {
+            r.add_header(name, &value);
+        }
     }
 }

@@ -19,7 +19,8 @@ use crate::conf::Compiled;
 use crate::ctx::{Asked, DialectSource, RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::pool::PoolBytes;
-use crate::{fallback, filter, health};
+use crate::writer::ledger;
+use crate::{fallback, filter, health, ratelimit};
 
 /// Finds the provider of a request and makes the request one for it.
 pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
@@ -40,6 +41,10 @@ pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
     let routed = Rc::new(resolve(r, ctx, &asked, &compiled)?);
     // Before a target is found: a refusal and its log line tell what was passed over.
     ctx.routed.replace(Some(routed.clone()));
+    if ledger::denies() {
+        return Err(Rejection::journal_full());
+    }
+    ratelimit::admit_request(r, ctx, &routed)?;
     first_target(r, ctx, &asked, &routed)?;
     install(&mut r, ctx, &asked, &routed)?;
     if conf.total_timeout_ms() > 0 {
@@ -148,6 +153,7 @@ fn resolve(
         overrides: chosen.overrides,
         requested_provider: resolution.requested_provider.or(replaced),
         replaced: chosen.replaced,
+        requested_model: model,
         strip_usage: facts.is_some_and(|facts| facts.stream && !facts.asked_for_usage()),
     })
 }
@@ -166,6 +172,10 @@ fn first_target(
         }
         // Whatever the first one lacks: a benched one will be there again.
         Pick::Skipped(_, Some(recovers_ms)) => return last_resort(r, ctx, routed, recovers_ms),
+        Pick::Denied => return Err(ctx.limits.rejection()),
+        Pick::Skipped(SkipReason::Budget | SkipReason::Limit, _) => {
+            return Err(ctx.limits.rejection());
+        }
         Pick::Skipped(SkipReason::Key, _) => return Err(Missing::rejection()),
         Pick::Skipped(..) | Pick::None => {}
     }

@@ -45,6 +45,9 @@ expected of each. In a check, a section without such a line holds for every answ
     %%closed%%         an address where nobody listens
     %%root%%           the block's folder, nginx's prefix
     %%load_module%%    the load_module line, for nginx_conf
+    %%pg_dsn%%         a database of the block's own in a real PostgreSQL, which the first block that
+                       names it starts; as an argument it needs quotes
+    %%pg_cut_dsn%%     the same through a proxy that can cut connections
 
 =head2 The server
 
@@ -82,8 +85,9 @@ The log format that http_config defines first is the one of logs/access.log.
     timeout             of each answer, 10s
 
 What stands behind the C<< >>> >> before a request is done first, several things separated by
-commas: C<new connection>, C<reload>, C<restart>, C<kill worker>, C<after 300ms> (where time itself
-is tested), C<error_log text> (waits for it), C<provider NAME 2> (waits until it has 2 requests).
+commas: C<new connection>, C<reload>, C<restart>, C<restart kill9> (main process and workers are
+killed), C<kill worker>, C<after 300ms> (where time itself is tested), C<error_log text> (waits for
+it), C<provider NAME 2> (waits until it has 2 requests).
 
 =head2 Answers
 
@@ -128,8 +132,14 @@ C<spew> and
 
     $t->root, address, port('port2'), answers, error_log, access_log, read_file(name)
     $t->write_file(name, content)     $t->request("GET /", "Header: value")
-    $t->reload, restart(signal), kill_worker(signal), nginx
+    $t->reload, restart(signal or "kill9"), kill_worker(signal), nginx
     $t->mock->requests(name), state(name), script(name, [answers])
+    $t->sqlite(sql, file)             rows of references; the file is llm/cost.db
+    $t->pg->query(sql), value(sql), count(table)      as the superuser; undef is NULL
+    $t->pg->stop(signal), start, disconnect, connections
+    $t->pg->lock_table(table), unlock, read_only(1)
+    $t->pg->cut->after(text, times), count    cuts a connection of %%pg_cut_dsn%% when PostgreSQL
+                                      has answered a message with this text, before nginx hears it
 
 An answer is a hash: status, head, headers, body, complete, ended, seconds.
 
@@ -162,6 +172,7 @@ use File::Path ();
 use File::Temp ();
 use Test::LLM::Memory;
 use Test::LLM::Mock;
+use Test::LLM::Postgres;
 use Test::LLM::Run;
 use Test::LLM::Util qw(slurp spew wait_until);
 
@@ -178,7 +189,7 @@ my %known = map { $_ => 1 } qw(
     must_fail must_warn must_load valgrind_skip ONLY SKIP LAST
 );
 
-my ($folder, $mock, $current, $kept);
+my ($folder, $mock, $postgres, $current, $kept);
 my $owner = $$;
 
 sub run_tests() {
@@ -236,7 +247,7 @@ sub run_one {
         local $SIG{__DIE__};
         $current = Test::LLM::Run->new(
             name => $test->{name}, sections => $test->{sections}, root => $root, mock => $mock,
-            report => $report,
+            report => $report, postgres => sub { $postgres //= Test::LLM::Postgres->new($folder) },
         );
         $current->go;
         1;
@@ -257,6 +268,7 @@ END {
         local $?;
         $current->abandon if $current;
         $mock->stop if $mock;
+        $postgres->stop('QUIT') if $postgres;
         File::Path::remove_tree($folder) if $folder && !$kept;
     }
 }

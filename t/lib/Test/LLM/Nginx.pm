@@ -195,6 +195,7 @@ sub reload {
 sub stop {
     my ($self, $signal) = @_;
     return 'nginx had ended by itself: ' . status_word($self->{status} // 0) if $self->gone;
+    return $self->kill_all if ($signal // '') eq 'kill9';
     kill $signal // 'QUIT' => $self->{pid};
     if (!wait_until { $self->gone } 5) {
         $self->force;
@@ -203,6 +204,19 @@ sub stop {
     my $status = delete $self->{status};
     return if $status == 0;
     return 'nginx ended with ' . status_word($status);
+}
+
+# No process gets to say a last word.
+sub kill_all {
+    my ($self) = @_;
+    my @workers = $self->worker_pids;
+    kill KILL => $self->{pid}, @workers;
+    wait_until { $self->gone } 5;
+    delete $self->{status};
+    # One that is dead and that nobody has waited for holds nothing any more.
+    my $runs = sub { slurp("/proc/$_[0]/stat") =~ /\) [^ZX]/ };
+    return if wait_until { !grep { $runs->($_) } @workers } 5;
+    return 'a killed worker goes on';
 }
 
 sub force {

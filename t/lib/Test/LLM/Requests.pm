@@ -156,6 +156,7 @@ sub instruct {
     if    ($instruction eq '' || $instruction eq 'new connection') { }
     elsif ($instruction eq 'reload')            { $run->reload }
     elsif ($instruction eq 'restart')           { $run->restart }
+    elsif ($instruction eq 'restart kill9')     { $run->restart('kill9') }
     elsif ($instruction eq 'kill worker')       { $run->kill_worker }
     elsif ($instruction =~ /\Aafter (\S+)\z/)   { pause(duration($1)) }
     elsif ($instruction =~ /\Aerror_log (.+)/) {

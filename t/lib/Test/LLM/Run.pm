@@ -30,6 +30,8 @@ my %placeholder = (
     closed      => sub { '127.0.0.1:' . port_of('closed') },
     root        => sub { $_[0]{root} },
     load_module => sub { Test::LLM::Nginx::load_module() },
+    pg_dsn      => sub { $_[0]->pg->dsn },
+    pg_cut_dsn  => sub { $_[0]->pg->cut_dsn },
 );
 
 my $provider_section = qr/\Aprovider_(.+?)(_got|_got_body|_got_json|_requests|_client_closed)?\z/;
@@ -45,7 +47,8 @@ sub provider_names {
     return sort keys %names;
 }
 
-# Fields: name, sections, root, mock, report (called with a check's name and its problems).
+# Fields: name, sections, root, mock, report (called with a check's name and its problems), postgres
+# (called for the test file's PostgreSQL).
 sub new {
     my ($class, %field) = @_;
     my $self = bless {%field, answers => [], reloads => 0}, $class;
@@ -93,6 +96,27 @@ sub write_file {
     spew("$self->{root}/$name", $self->expand($content));
 }
 
+# The block's database, made when it is first asked for.
+sub pg {
+    my ($self) = @_;
+    return $self->{pg} //= do {
+        my $pg = $self->{postgres}->();
+        $pg->prepare('block_' . ($self->{root} =~ s{.*/}{}r));
+        $pg;
+    };
+}
+
+# The rows of statements on a SQLite file below the block's folder, each a reference to an array; undef
+# is NULL. A file that is not there has none.
+sub sqlite {
+    my ($self, $sql, $name) = @_;
+    my $path = "$self->{root}/" . ($name // 'llm/cost.db');
+    return if !-e $path;
+    return Test::LLM::Util::table(
+        [ 'sqlite3', '-batch', '-bail', '-ascii', '-nullvalue', "\x01", '-cmd', '.timeout 5000',
+            $path, $sql ], "$self->{root}/tmp/sqlite");
+}
+
 # An exchange with a connection of its own; the text is as in the section "request".
 sub request {
     my ($self, $text, $more_headers) = @_;
@@ -113,7 +137,7 @@ sub reload {
     die "$problem\n" if $problem;
 }
 
-# By default gracefully; a signal as in kill() for another way.
+# By default gracefully; a signal as in kill() for another way, or "kill9" for all processes at once.
 sub restart {
     my ($self, $signal) = @_;
     my $problem = $self->{nginx}->stop($signal);
@@ -151,12 +175,16 @@ sub go {
         return Test::LLM::Requests::exchange($self, $section);
     }) ];
     Test::LLM::Answers::check($section, $self->{answers}, sub { $self->report(@_) });
-    $self->wait_for_logs;
+    if (@{ $self->{answers} }) {
+        $self->wait_for_logs;
+        $self->wait_for_providers;
+    }
     $self->check_client_closed;
-    $self->wait_for_providers;
     $self->perl('after');
+    $self->wait_for_logs;
     my @problems = ($self->workers, $self->{nginx}->stop);
     $self->perl('after_stop');
+    if (my $pg = delete $self->{pg}) { $pg->finish }
     $self->check_logs;
     $self->check_provider($_) for @{ $self->{names} };
     $self->report('ended clean',
@@ -408,6 +436,7 @@ sub story {
 sub abandon {
     my ($self) = @_;
     $self->{nginx}->force if $self->{nginx};
+    if (my $pg = delete $self->{pg}) { $pg->finish }
 }
 
 1;

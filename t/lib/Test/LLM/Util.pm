@@ -10,7 +10,7 @@ use List::Util qw(min);
 use Socket;
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
-our @EXPORT_OK = qw(slurp spew now scale wait_until pause duration reserve_port separated tail);
+our @EXPORT_OK = qw(slurp spew now scale wait_until pause duration reserve_port separated table tail);
 
 sub slurp {
     my ($path) = @_;
@@ -63,6 +63,18 @@ sub separated {
         : $paragraphs      ? split(/\n[ \t]*\n\s*/, $text)
         :                    ($text);
     return map { my $item = $_; chomp $item; $item } @items;
+}
+
+# What a database's command line prints, as rows: the separators are those of sqlite3 -ascii, and a lone
+# \x01 is NULL. Standard output goes through a file, so that errors are in it too.
+sub table {
+    my ($command, $output) = @_;
+    my $status = system 'sh', '-c', 'out=$1; shift; exec "$@" >"$out" 2>&1 </dev/null', 'sh',
+        $output, @$command;
+    my $text = slurp($output);
+    die "$command->[-1]\n$text\n" if $status;
+    $text =~ s/\n\z//;
+    return map { [ map { $_ eq "\x01" ? undef : $_ } split /\x1f/, $_, -1 ] } split /\x1e/, $text;
 }
 
 sub tail {

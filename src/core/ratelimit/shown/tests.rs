@@ -1,0 +1,85 @@
+//! The exact text of the headers.
+
+use super::super::bucket::Portion;
+use super::super::clerk::Which;
+use super::*;
+
+fn shown(limit: u64, remaining: u64, reset_ms: u64) -> Shown {
+    Shown { limit, remaining, reset_ms, window_ms: 60_000 }
+}
+
+fn ask(measure: Measure, rate: Rate) -> Ask {
+    let portion = Portion { amount: 1, firm: 1 };
+    Ask { which: Which::Limit(0), key: 1, want: Want::Draw { rate, measure, portion } }
+}
+
+#[test]
+fn times_are_written_as_openai_writes_them() {
+    for (ms, text) in [
+        (0, "0s"),
+        (20, "20ms"),
+        (999, "999ms"),
+        (1000, "1s"),
+        (1500, "1.5s"),
+        (8640, "8.64s"),
+        (59_001, "59.001s"),
+        (60_000, "1m0s"),
+        (360_000, "6m0s"),
+        (3_600_000, "1h0m0s"),
+        (90_061_250, "25h1m1.25s"),
+    ] {
+        assert_eq!(duration(ms), text);
+    }
+}
+
+#[test]
+fn both_spellings_of_the_headers() {
+    let headers =
+        Headers { requests: Some(shown(3, 2, 20_000)), tokens: Some(shown(250_000, 9, 59_001)) };
+    let openai: Vec<_> = headers.openai().collect();
+    assert_eq!(
+        openai,
+        [
+            ("x-ratelimit-limit-requests", "3".to_owned()),
+            ("x-ratelimit-remaining-requests", "2".to_owned()),
+            ("x-ratelimit-reset-requests", "20s".to_owned()),
+            ("x-ratelimit-limit-tokens", "250000".to_owned()),
+            ("x-ratelimit-remaining-tokens", "9".to_owned()),
+            ("x-ratelimit-reset-tokens", "59.001s".to_owned()),
+        ]
+    );
+    assert_eq!(headers.rate_limit(), r#""requests";r=2;t=20, "tokens";r=9;t=60"#);
+    assert_eq!(headers.policy(), r#""requests";q=3;w=60, "tokens";q=250000;w=60"#);
+}
+
+#[test]
+fn what_is_not_limited_is_not_shown() {
+    let headers = Headers { requests: None, tokens: Some(shown(5, 5, 0)) };
+    assert_eq!(headers.openai().count(), 3);
+    assert_eq!(headers.rate_limit(), r#""tokens";r=5;t=0"#);
+    assert_eq!(Headers::default().openai().count(), 0);
+    assert_eq!(Headers::default().rate_limit() + &Headers::default().policy(), "");
+}
+
+#[test]
+fn integers_stay_within_structured_fields() {
+    let shown = shown(u64::MAX, u64::MAX, u64::MAX);
+    let headers = Headers { requests: Some(shown), tokens: None };
+    assert_eq!(headers.rate_limit(), r#""requests";r=999999999999999;t=999999999999999"#);
+    assert_eq!(headers.policy(), r#""requests";q=999999999999999;w=60"#);
+}
+
+#[test]
+fn the_tightest_is_shown() {
+    let mut headers = Headers::default();
+    let minute = Rate::new(600, 120, 60_000);
+    let day = Rate::new(10_000, 0, 86_400_000);
+    headers.add(&ask(Measure::Requests, day), 50, 1000);
+    headers.add(&ask(Measure::Requests, minute), 40, 5000);
+    headers.add(&ask(Measure::Requests, day), 40, 4000);
+    headers.add(&ask(Measure::Output, minute), 7, 1000);
+    let requests = headers.requests.unwrap();
+    // The burst takes time to flow back as well.
+    assert_eq!(requests, Shown { limit: 720, remaining: 40, reset_ms: 5000, window_ms: 72_000 });
+    assert_eq!(headers.tokens.map(|shown| shown.remaining), Some(7));
+}

@@ -1,0 +1,86 @@
+//! How is the clients' key file kept? One writer at a time, written whole or not at all, and never
+//! readable for everybody: hashes of weak imported secrets could be tried out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use llm_core::auth::client::{Digest, SALT_BYTES, Table};
+
+use crate::files::{self, Lock};
+
+/// Another command is done by then.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// A secret's random bytes.
+const SECRET_BYTES: usize = 32;
+
+/// A key file that nobody else changes meanwhile.
+pub struct KeyFile {
+    path: PathBuf,
+    /// The keys.
+    pub table: Table,
+    _lock: Lock,
+}
+
+/// The keys, to look at them.
+pub fn read(path: &Path) -> Result<Table, String> {
+    check_permissions(path)?;
+    let name = path.display();
+    let bytes = fs::read(path).map_err(|why| format!("key file \"{name}\" cannot be read: {why}"))?;
+    Table::parse(&bytes).map_err(|why| format!("key file \"{name}\" {why}"))
+}
+
+/// Refuses a file that everybody may read or write.
+pub fn check_permissions(path: &Path) -> Result<(), String> {
+    let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o007 == 0 {
+        return Ok(());
+    }
+    let name = path.display();
+    Err(format!(
+        "key file \"{name}\" is open to everybody (mode {mode:04o}), run: chmod 640 {name}"
+    ))
+}
+
+impl KeyFile {
+    /// Opens a file to change it; a file that is not there has no keys.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let name = path.display();
+        let lock_path = PathBuf::from(format!("{name}.lock"));
+        let lock = files::lock(&lock_path, LOCK_WAIT)
+            .map_err(|why| format!("lock \"{}\" cannot be taken: {why}", lock_path.display()))?
+            .ok_or_else(|| format!("key file \"{name}\" is being changed by another command"))?;
+        let table = if path.exists() { read(path)? } else { Table::default() };
+        Ok(Self { path: path.to_owned(), table, _lock: lock })
+    }
+
+    /// Writes the keys back.
+    pub fn save(&self) -> Result<(), String> {
+        let text = self.table.to_string();
+        files::replace(&self.path, text.as_bytes(), files::PRIVATE)
+            .map_err(|why| format!("key file \"{}\" cannot be written: {why}", self.path.display()))
+    }
+}
+
+/// A new secret, and what is stored of it.
+pub fn new_secret() -> Result<(String, Digest), String> {
+    let mut bytes = [0; SECRET_BYTES];
+    random(&mut bytes)?;
+    let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = digest(&secret)?;
+    Ok((secret, digest))
+}
+
+/// What is stored of a secret.
+pub fn digest(secret: &str) -> Result<Digest, String> {
+    let mut salt = [0; SALT_BYTES];
+    random(&mut salt)?;
+    Ok(Digest::new(salt, secret.as_bytes()))
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), String> {
+    getrandom::fill(bytes).map_err(|why| format!("the system gives no random bytes: {why}"))
+}

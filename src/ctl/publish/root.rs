@@ -1,0 +1,164 @@
+//! What is in a publication's folder? `revisions/NNNN`, `current`, `audit.log`, `lock`, `client.keys`, and
+//! folders for logs and what nginx keeps.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::audit::{self, Entry};
+use crate::files::{self, Lock};
+
+const MAIN: &str = "nginx.conf";
+
+/// A publication's folder.
+#[derive(Debug)]
+pub struct Root(PathBuf);
+
+impl Root {
+    /// The folder; with [`Root::make`] it is made.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let name = path.display();
+        match fs::canonicalize(path) {
+            Ok(path) if path.join("revisions").is_dir() => Ok(Self(path)),
+            _ => Err(format!("\"{name}\" is no root of publications, make one with: llmctl publish")),
+        }
+    }
+
+    /// The folder, made where it is missing.
+    pub fn make(path: &Path) -> Result<Self, String> {
+        let made = || -> io::Result<PathBuf> {
+            for name in ["revisions", "logs", "run", "tmp"] {
+                let folder = path.join(name);
+                fs::DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
+            }
+            fs::canonicalize(path)
+        };
+        let name = path.display();
+        made().map(Self).map_err(|why| format!("root \"{name}\" cannot be made: {why}"))
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Something in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Keeps every other publication out.
+    pub fn lock(&self) -> Result<Lock, String> {
+        let path = self.file("lock");
+        files::lock(&path, Duration::ZERO)
+            .map_err(|why| format!("\"{}\" cannot be locked: {why}", path.display()))?
+            .ok_or_else(|| {
+                format!(
+                    "another publication is at work in \"{}\", try again when it is done",
+                    self.0.display()
+                )
+            })
+    }
+
+    /// All revisions, oldest first.
+    pub fn revisions(&self) -> Vec<u32> {
+        let entries = fs::read_dir(self.file("revisions")).into_iter().flatten().flatten();
+        let mut numbers: Vec<u32> = entries
+            .filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// A revision's folder.
+    pub fn folder(&self, revision: u32) -> PathBuf {
+        self.0.join("revisions").join(format!("{revision:04}"))
+    }
+
+    /// The revision in use.
+    pub fn current(&self) -> Option<u32> {
+        let target = fs::read_link(self.file("current")).ok()?;
+        target.file_name()?.to_str()?.parse().ok()
+    }
+
+    /// The number for a new revision; those of the log are taken, too, even if their folders are gone.
+    pub fn next(&self) -> Result<u32, String> {
+        let logged = audit::read(&self.file("audit.log"))?.iter().filter_map(|line| line.revision).max();
+        Ok(self.revisions().last().copied().max(logged).unwrap_or(0) + 1)
+    }
+
+    /// Writes a revision: whole or not at all.
+    pub fn write(&self, revision: u32, texts: &[(String, Vec<u8>)]) -> Result<(), String> {
+        let folder = self.folder(revision);
+        let beside = self.0.join("revisions").join(format!(".{revision:04}.new"));
+        let written = || -> io::Result<()> {
+            if beside.exists() {
+                fs::remove_dir_all(&beside)?;
+            }
+            fs::DirBuilder::new().mode(0o755).create(&beside)?;
+            for (name, bytes) in texts {
+                files::create(&beside.join(name), bytes, 0o644)?;
+            }
+            files::sync_folder(&beside)?;
+            fs::rename(&beside, &folder)?;
+            files::sync_folder(&self.file("revisions"))
+        };
+        written().map_err(|why| {
+            // What is half written must not be taken for a revision.
+            let _ = fs::remove_dir_all(&beside);
+            format!("revision {revision:04} cannot be written, nothing was changed: {why}")
+        })
+    }
+
+    /// Removes a revision that was never in use.
+    pub fn remove(&self, revision: u32) {
+        let _ = fs::remove_dir_all(self.folder(revision));
+    }
+
+    /// Makes a revision current: one rename.
+    pub fn point_to(&self, revision: u32) -> Result<(), String> {
+        let folder = self.folder(revision);
+        if !folder.join(MAIN).is_file() {
+            return Err(format!("there is no revision {revision:04}, see: llmctl history"));
+        }
+        let beside = self.file(".current.new");
+        let pointed = || -> io::Result<()> {
+            let _ = fs::remove_file(&beside);
+            symlink(format!("revisions/{revision:04}"), &beside)?;
+            fs::rename(&beside, self.file("current"))?;
+            files::sync_folder(&self.0)
+        };
+        pointed().map_err(|why| format!("\"current\" cannot be changed: {why}"))
+    }
+
+    /// Before the first revision.
+    pub fn point_to_nothing(&self) -> io::Result<()> {
+        fs::remove_file(self.file("current"))
+    }
+
+    /// The manifest of a revision.
+    pub fn manifest(&self, revision: u32) -> Option<PathBuf> {
+        let folder = self.folder(revision);
+        let names = ["manifest.yaml", "manifest.json"];
+        names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+    }
+
+    /// The hash of a revision's manifest.
+    pub fn manifest_hash(&self, revision: u32) -> Option<String> {
+        Some(hex(&fs::read(self.manifest(revision)?).ok()?))
+    }
+
+    /// Adds to the audit log.
+    pub fn audit(&self, entry: &Entry) -> Result<(), String> {
+        audit::append(&self.file("audit.log"), entry)
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

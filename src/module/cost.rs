@@ -1,0 +1,414 @@
+//! What did a request cost, and who is told? The log phase asks for the bill, the limits for prices
+//! before anything is sent; `writer::ledger` takes the events to the journal and the databases.
+
+mod event;
+
+use std::path::PathBuf;
+
+use llm_core::cost::{
+    Answer, Backends, Bill, CachedRateLine, CostEvent, Dsn, End, Full, Guess, JournalLine, Pico, RateCard, RateLine,
+    RateLines, RateUnitLine, Rates, Served, TableName, TagLine, UsageMissing, file_path,
+    rate_card_version,
+};
+use llm_core::request::estimate_tokens;
+use llm_core::route::Routes;
+use llm_core::surface;
+
+use crate::conf::{Command, LocConf, MainConf, Set};
+use crate::ctx::{RequestCtx, Routed};
+use crate::ffi::{Level, Request};
+use crate::ffi::value::{ComplexValue, Reading};
+use crate::filter::StreamEnd;
+use crate::ratelimit;
+use crate::setting::{duplicate, put, set_switch};
+use crate::writer::ledger;
+
+pub use event::event;
+
+/// What was written at one level; `None` is "not written here".
+#[derive(Default)]
+pub struct Conf {
+    on: Option<bool>,
+    rates: Option<Vec<RateLine>>,
+    cached: Option<Vec<CachedRateLine>>,
+    units: Option<Vec<RateUnitLine>>,
+    version: Option<String>,
+    missing: Option<UsageMissing>,
+    labels: [Option<String>; LABELS.len()],
+    tags: Option<Vec<TagLine>>,
+}
+
+/// What belongs to the http block as a whole.
+#[derive(Default)]
+pub struct MainLines {
+    backends: Option<Backends>,
+    path: Option<String>,
+    dsn: Option<Dsn>,
+    table: Option<TableName>,
+    journal: Option<JournalLine>,
+}
+
+/// The directives that say whose a request is, in the order of [`Whose`].
+const LABELS: [&surface::Directive; 8] = [
+    &surface::LLM_COST_IDENTITY,
+    &surface::LLM_COST_ORG,
+    &surface::LLM_COST_PROJECT,
+    &surface::LLM_COST_CLIENT,
+    &surface::LLM_COST_USER,
+    &surface::LLM_COST_TEAM,
+    &surface::LLM_COST_AUTH_FINGERPRINT,
+    &surface::LLM_COST_TRAFFIC_COHORT,
+];
+
+/// What is told of a request's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// `llm_cost_identity`
+    Identity,
+    /// `llm_cost_org`
+    Org,
+    /// `llm_cost_project`
+    Project,
+    /// `llm_cost_client`
+    Client,
+    /// `llm_cost_user`
+    User,
+    /// `llm_cost_team`
+    Team,
+    /// `llm_cost_auth_fingerprint`
+    AuthFingerprint,
+    /// `llm_cost_traffic_cohort`
+    TrafficCohort,
+}
+
+/// A location's prices, and whose its requests are.
+pub struct Rules {
+    /// `llm_cost`
+    pub on: bool,
+    /// The prices.
+    pub card: RateCard,
+    missing: UsageMissing,
+    labels: [Option<ComplexValue>; LABELS.len()],
+    tags: Vec<(String, ComplexValue)>,
+}
+
+impl Conf {
+    /// Takes over what the enclosing level says and this one does not. Lists are replaced whole.
+    pub fn inherit(&mut self, outer: &Self) {
+        fn take<T: Clone>(own: &mut Option<T>, outer: &Option<T>) {
+            if own.is_none() {
+                own.clone_from(outer);
+            }
+        }
+        take(&mut self.on, &outer.on);
+        take(&mut self.rates, &outer.rates);
+        take(&mut self.cached, &outer.cached);
+        take(&mut self.units, &outer.units);
+        take(&mut self.version, &outer.version);
+        take(&mut self.missing, &outer.missing);
+        take(&mut self.tags, &outer.tags);
+        for (own, outer) in self.labels.iter_mut().zip(&outer.labels) {
+            take(own, outer);
+        }
+    }
+
+    /// The rules that the lines mean.
+    pub fn compile(&self, routes: &Routes, reading: &Reading) -> Result<Rules, String> {
+        let lines = RateLines {
+            rates: self.rates.clone().unwrap_or_default(),
+            cached: self.cached.clone().unwrap_or_default(),
+            units: self.units.clone().unwrap_or_default(),
+            version: self.version.clone(),
+        };
+        let card = RateCard::new(&lines)?;
+        let on = self.on.unwrap_or(false);
+        if on {
+            let names: Vec<_> = routes.providers.iter().map(|p| p.name.as_str()).collect();
+            card.warnings(&names).iter().for_each(|text| reading.warn(text));
+        }
+        let mut labels = [None; LABELS.len()];
+        for ((compiled, text), directive) in labels.iter_mut().zip(&self.labels).zip(LABELS) {
+            if let Some(text) = text {
+                *compiled = Some(reading.value(text, directive.name())?);
+            }
+        }
+        let tag = |line: &TagLine| {
+            Ok::<_, String>((line.name.clone(), reading.value(&line.value, "llm_cost_tag")?))
+        };
+        let tags = self.tags.iter().flatten().map(tag).collect::<Result<_, _>>()?;
+        Ok(Rules { on, card, missing: self.missing.unwrap_or_default(), labels, tags })
+    }
+}
+
+impl Rules {
+    /// What is told of the request's owner.
+    pub fn label(&self, r: Request<'_>, whose: Whose) -> Option<String> {
+        (*self.labels.get(whose as usize)?)?.evaluate(r)
+    }
+}
+
+/// Where the ledger keeps its files, with the http block's lines.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Which databases.
+    pub backends: Backends,
+    /// SQLite's file; the lines of `log` lie beside it.
+    pub path: PathBuf,
+    /// How to reach PostgreSQL.
+    pub dsn: Option<Dsn>,
+    /// Its table.
+    pub table: TableName,
+    /// The journal's line.
+    pub journal: JournalLine,
+    /// Its folder.
+    pub journal_path: PathBuf,
+}
+
+impl MainLines {
+    /// The files that the lines mean.
+    pub fn store(&self, reading: &Reading) -> Result<Store, String> {
+        let backends = self.backends.unwrap_or_default();
+        if backends.postgres && self.dsn.is_none() {
+            return Err("\"llm_cost_backend postgres\" needs \"llm_cost_dsn\", add it".to_owned());
+        }
+        let dsn = self.dsn.as_ref().map(of_environment).transpose()?;
+        let journal =
+            self.journal.clone().unwrap_or_else(|| JournalLine::new("llm/journal"));
+        Ok(Store {
+            backends,
+            path: reading.prefixed(self.path.as_deref().unwrap_or("llm/cost.db")),
+            dsn,
+            table: self.table.clone().unwrap_or_default(),
+            journal_path: reading.prefixed(&journal.directory),
+            journal,
+        })
+    }
+}
+
+/// The text of an `env:` dsn: nginx takes the environment from its workers.
+fn of_environment(dsn: &Dsn) -> Result<Dsn, String> {
+    let Some(name) = dsn.expose().strip_prefix("env:") else { return Ok(dsn.clone()) };
+    let Ok(text) = std::env::var(name) else {
+        return Err(format!("environment variable \"{name}\" of \"llm_cost_dsn\" is not set"));
+    };
+    Dsn::parse(&[&text])
+}
+
+impl Store {
+    /// Whether new requests are refused while the journal is full.
+    pub fn denies_when_full(&self) -> bool {
+        self.journal.full == Full::Deny
+    }
+}
+
+/// What a request is billed: at its end, or for now. `None` where nothing is counted.
+pub fn bill(r: Request<'_>, ctx: &RequestCtx) -> Option<Bill> {
+    if !ctx.endpoint.get().has_usage() {
+        return None;
+    }
+    let Some(routed) = ctx.routed() else {
+        return r.loc_conf().compiled.as_ref()?.cost.on.then(Bill::default);
+    };
+    let rules = &routed.compiled.cost;
+    if !rules.on && !routed.compiled.limits.on {
+        return None;
+    }
+    let answer = answer(r, ctx);
+    let rates = rates(ctx, &routed);
+    Some(Bill::of(&answer, rates, rules.missing))
+}
+
+/// The request has ended: its event goes to the journal, and what it took of limits and budgets becomes
+/// what it used. In this order, so that a restart finds every charge.
+pub fn record(r: Request<'_>, ctx: &RequestCtx) {
+    let bill = bill(r, ctx);
+    let epoch = ratelimit::epoch(r);
+    if let Some((routed, bill)) = ctx.routed().zip(bill.as_ref()) {
+        let price = bill.cost.map(|cost| cost.total).unwrap_or_default();
+        let charges = ctx.limits.charges(price);
+        let writes_row = routed.compiled.cost.on && bill.status.writes_row();
+        if writes_row || charges.iter().any(|charge| charge.pico != Pico::default()) {
+            let event = event(r, ctx, &routed, bill, charges, epoch);
+            if let Err(why) = ledger::append(&event) {
+                tell_lost(r, &event, &why);
+            }
+        }
+    }
+    ratelimit::settle(r, ctx, bill.as_ref(), epoch);
+}
+
+/// An event that the journal could not take is in the error log, with what is needed to enter it by
+/// hand.
+fn tell_lost(r: Request<'_>, event: &CostEvent, why: &str) {
+    let total = event.cost.map(|cost| cost.total).unwrap_or_default();
+    let text = format!(
+        "llm: persist_failed, {why}: recovery_event_id={} provider=\"{}\" model=\"{}\" \
+         prompt_tokens={} completion_tokens={} total_cost={total} cost_unit={}",
+        &*event.event_id,
+        &*event.provider,
+        event.model.escape_debug(),
+        event.tokens.prompt.unwrap_or(0),
+        event.tokens.completion.unwrap_or(0),
+        &*event.cost_unit,
+    );
+    r.write_log(Level::Error, &text);
+}
+
+/// What the current target's tokens cost.
+pub fn rates(ctx: &RequestCtx, routed: &Routed) -> Option<Rates> {
+    let provider = routed.provider()?;
+    let known = routed.compiled.cost.card.rates(&provider.name, routed.model().unwrap_or_default());
+    known.or_else(|| ctx.limits.assumed_rates())
+}
+
+fn answer(r: Request<'_>, ctx: &RequestCtx) -> Answer {
+    const CLIENT_CLOSED_REQUEST: u16 = 499;
+    let attempt = &ctx.attempt;
+    let cached = r.is_cached();
+    let served = match (cached, attempt.made.get()) {
+        (true, _) => Served::Cache,
+        (false, 0) => Served::Gateway,
+        (false, _) => Served::Provider,
+    };
+    let left = r.is_client_gone() || ctx.client_gone.get();
+    let progress = ctx.progress();
+    let end = match ctx.stream_end(r) {
+        Some(StreamEnd::Complete) => End::Complete,
+        Some(StreamEnd::ClientClosed) => End::ClientClosed,
+        Some(StreamEnd::Incomplete) => End::Incomplete,
+        None if progress.whole => End::Complete,
+        None if left => End::ClientClosed,
+        None => End::Incomplete,
+    };
+    let accepted = attempt.accepted.get() || cached;
+    let status_code =
+        if left && !accepted { CLIENT_CLOSED_REQUEST } else { r.status() };
+    Answer {
+        status_code,
+        served,
+        end,
+        usage: ctx.usage().unwrap_or_default(),
+        finished: progress.finished,
+        estimate: Guess {
+            input_tokens: ctx.facts(|facts| estimate_tokens(facts.prompt_bytes)).unwrap_or(0),
+            output_tokens: estimate_tokens(progress.content_bytes),
+        },
+        reserved: ctx.limits.reserved(),
+    }
+}
+
+/// The bill for variables: only where requests are billed.
+pub fn shown_bill(r: Request<'_>) -> Option<Bill> {
+    let ctx = r.ctx()?;
+    let on = match ctx.routed() {
+        Some(routed) => routed.compiled.cost.on,
+        None => r.loc_conf().ledger().is_some(),
+    };
+    bill(r, ctx).filter(|_| on)
+}
+
+/// What is told of the request's owner, where requests are billed.
+pub fn shown_label(r: Request<'_>, whose: Whose) -> Option<String> {
+    r.loc_conf().ledger()?.label(r, whose)
+}
+
+macro_rules! command {
+    ($directive:ident, $set:expr) => {
+        Command {
+            directive: &surface::$directive,
+            set: Set::Location($set),
+            is_content_handler: false,
+        }
+    };
+    (main $directive:ident, $set:expr) => {
+        Command { directive: &surface::$directive, set: Set::Main($set), is_content_handler: false }
+    };
+}
+
+macro_rules! label {
+    ($directive:ident, $whose:ident) => {
+        command!($directive, |args, conf| {
+            let name = surface::$directive.name();
+            let text = args.first().map(|text| (*text).to_owned());
+            match conf.cost.labels.get_mut(Whose::$whose as usize) {
+                Some(field) => put(name, field, args, text, "a value"),
+                None => Ok(()),
+            }
+        })
+    };
+}
+
+/// The room's directives.
+pub const COMMANDS: [Command; 20] = [
+    command!(LLM_COST, |args, conf| set_switch("llm_cost", &mut conf.cost.on, args)),
+    command!(main LLM_COST_BACKEND, |args, conf| {
+        once("llm_cost_backend", &mut conf.cost.backends, Backends::parse(args))
+    }),
+    command!(main LLM_COST_PATH, |args, conf| {
+        let path = file_path("llm_cost_path", args.first().copied().unwrap_or_default());
+        once("llm_cost_path", &mut conf.cost.path, path)
+    }),
+    command!(main LLM_COST_DSN, |args, conf| {
+        once("llm_cost_dsn", &mut conf.cost.dsn, Dsn::parse(args))
+    }),
+    command!(main LLM_COST_TABLE, |args, conf| {
+        once("llm_cost_table", &mut conf.cost.table, TableName::parse(args))
+    }),
+    command!(main LLM_COST_JOURNAL, |args, conf| {
+        once("llm_cost_journal", &mut conf.cost.journal, JournalLine::parse(args))
+    }),
+    command!(LLM_COST_RATE, |args, conf| {
+        conf.cost.rates.get_or_insert_default().push(RateLine::parse(args)?);
+        Ok(())
+    }),
+    command!(LLM_COST_CACHED_RATE, |args, conf| {
+        conf.cost.cached.get_or_insert_default().push(CachedRateLine::parse(args)?);
+        Ok(())
+    }),
+    command!(LLM_COST_RATE_UNIT, |args, conf| {
+        conf.cost.units.get_or_insert_default().push(RateUnitLine::parse(args)?);
+        Ok(())
+    }),
+    command!(LLM_COST_RATE_CARD_VERSION, |args, conf| {
+        once("llm_cost_rate_card_version", &mut conf.cost.version, rate_card_version(args))
+    }),
+    label!(LLM_COST_IDENTITY, Identity),
+    label!(LLM_COST_ORG, Org),
+    label!(LLM_COST_PROJECT, Project),
+    label!(LLM_COST_CLIENT, Client),
+    label!(LLM_COST_USER, User),
+    label!(LLM_COST_TEAM, Team),
+    label!(LLM_COST_AUTH_FINGERPRINT, AuthFingerprint),
+    label!(LLM_COST_TRAFFIC_COHORT, TrafficCohort),
+    command!(LLM_COST_TAG, |args, conf| {
+        let tags = conf.cost.tags.get_or_insert_default();
+        let tag = TagLine::parse(args, tags)?;
+        tags.push(tag);
+        Ok(())
+    }),
+    command!(LLM_COST_USAGE_MISSING, |args, conf| {
+        once("llm_cost_usage_missing", &mut conf.cost.missing, UsageMissing::parse(args))
+    }),
+];
+
+fn once<T>(name: &str, field: &mut Option<T>, parsed: Result<T, String>) -> Result<(), String> {
+    if field.is_some() {
+        return Err(duplicate(name));
+    }
+    *field = Some(parsed?);
+    Ok(())
+}
+
+impl LocConf {
+    /// The location's prices, where requests are billed.
+    pub fn ledger(&self) -> Option<&Rules> {
+        self.compiled.as_ref().map(|compiled| &compiled.cost).filter(|rules| rules.on)
+    }
+}
+
+impl MainConf {
+    /// Whether any location bills its requests or keeps budgets.
+    pub fn needs_ledger(&self) -> bool {
+        self.compiled.iter().any(|compiled| compiled.cost.on || compiled.limits.has_budgets())
+    }
+}

@@ -23,13 +23,13 @@ mod table;
 mod window;
 
 pub use bucket::{MAX_WINDOW_MS, Rate};
-pub use clerk::{Actual, Ask, Clerk, Held, Mode, Refused, Which};
+pub use clerk::{Actual, Ask, Clerk, Held, Mode, Refused, Which, WithTable};
 pub use estimate::{DEFAULT_OUTPUT_TOKENS, Estimate};
 pub use label::Label;
 pub use lease::Owner;
 pub use line::{
-    Basis, Measure, PatternLine, Reserve, ReserveSpendLine, RuleLine, SpendLine, Unpriced,
-    ZoneLine, number, path, time_zone,
+    Allowance, Basis, Measure, PatternLine, Reserve, ReserveSpendLine, RuleLine, Scope, SpendLine,
+    Unpriced, ZoneLine, number, path, time_zone,
 };
 pub use record::Record;
 pub use refusal::{DenyReason, Refusal};

@@ -10,6 +10,7 @@ mod page;
 mod report;
 mod ring;
 mod text;
+mod workers;
 
 pub use hour::{Cell, Hour, Kind, Notes, Series, minute_of};
 pub use page::{PAGE, PAGE_POLICY, Shape};
@@ -19,6 +20,7 @@ pub use report::{
 };
 pub use ring::{Entry, EntryText, Ring};
 pub use text::{Bounded, rfc3339};
+pub use workers::WorkerNote;
 
 #[cfg(test)]
 mod tests;

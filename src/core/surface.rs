@@ -113,15 +113,24 @@ pub struct Entry {
 
 /// Every directive, room by room.
 pub fn directives() -> impl Iterator<Item = &'static Directive> {
-    [PROXY_DIRECTIVES, AUTH_DIRECTIVES, FALLBACK_DIRECTIVES, RATELIMIT_DIRECTIVES, COST_DIRECTIVES, METRICS_DIRECTIVES]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        PROXY_DIRECTIVES,
+        AUTH_DIRECTIVES,
+        FALLBACK_DIRECTIVES,
+        RATELIMIT_DIRECTIVES,
+        COST_DIRECTIVES,
+        METRICS_DIRECTIVES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// Every variable, room by room.
 pub fn variables() -> impl Iterator<Item = &'static Entry> {
-    [PROXY_VARIABLES, AUTH_VARIABLES, FALLBACK_VARIABLES, RATELIMIT_VARIABLES, COST_VARIABLES].into_iter().flatten()
+    [PROXY_VARIABLES, AUTH_VARIABLES, FALLBACK_VARIABLES, RATELIMIT_VARIABLES, COST_VARIABLES]
+        .into_iter()
+        .flatten()
 }
 
 /// Every response header, room by room.

@@ -38,7 +38,9 @@ enum Command {
     /// Put an earlier revision into use
     Rollback(command::publish::Rollback),
     /// Show who changed what, when and why, and whether the log is intact
-    #[command(after_help = "Examples:\n  llmctl audit --root /srv/llm\n  llmctl audit --root /srv/llm --format json\n\nExit status: 1 when a line was changed, removed or added.")]
+    #[command(
+        after_help = "Examples:\n  llmctl audit --root /srv/llm\n  llmctl audit --root /srv/llm --format json\n\nExit status: 1 when a line was changed, removed or added."
+    )]
     Audit(command::publish::Look),
     /// Issue, list, suspend, rotate and revoke client keys
     Key(command::key::Args),

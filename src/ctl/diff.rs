@@ -68,7 +68,13 @@ pub fn facts(items: &[Item], manifest: Option<&Manifest>) -> Facts {
         for upstream in inside().filter(|directive| directive.name == "upstream") {
             let name = upstream.args.first().map_or("", String::as_str);
             for line in directives(upstream.block.as_deref().unwrap_or_default()) {
-                add(&mut facts, Category::Routes, format!("upstream {name} {}", line.name), line, 0);
+                add(
+                    &mut facts,
+                    Category::Routes,
+                    format!("upstream {name} {}", line.name),
+                    line,
+                    0,
+                );
             }
         }
     }

@@ -114,7 +114,10 @@ mod tests {
         assert_eq!((outer.name.as_str(), inner.name.as_str()), ("x /", "x /in"));
         assert_eq!(outer.lines("a").len(), 1);
         assert_eq!((outer.value("a"), outer.value("b")), (Some("4"), Some("5")));
-        assert_eq!((outer.switch("llm_proxy"), inner.switch("llm_proxy")), (Some(true), Some(false)));
+        assert_eq!(
+            (outer.switch("llm_proxy"), inner.switch("llm_proxy")),
+            (Some(true), Some(false))
+        );
         assert_eq!(outer.switch("llm_auth"), None);
     }
 }

@@ -61,7 +61,8 @@ pub struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File)
 
 /// Takes the lock of a file, waiting for it so long; `None` is in other hands.
 pub fn lock(path: &Path, wait: Duration) -> io::Result<Option<Lock>> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(PRIVATE).open(path)?;
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(PRIVATE).open(path)?;
     let until = Instant::now() + wait;
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -28,7 +28,8 @@ pub struct KeyFile {
 pub fn read(path: &Path) -> Result<Table, String> {
     check_permissions(path)?;
     let name = path.display();
-    let bytes = fs::read(path).map_err(|why| format!("key file \"{name}\" cannot be read: {why}"))?;
+    let bytes =
+        fs::read(path).map_err(|why| format!("key file \"{name}\" cannot be read: {why}"))?;
     Table::parse(&bytes).map_err(|why| format!("key file \"{name}\" {why}"))
 }
 

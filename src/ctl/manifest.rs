@@ -407,7 +407,11 @@ impl Manifest {
                 .iter()
                 .enumerate()
                 .map(|(at, m)| {
-                    (format!("deployment.gateway.models[{at}]"), m.model.as_str(), m.provider.as_str())
+                    (
+                        format!("deployment.gateway.models[{at}]"),
+                        m.model.as_str(),
+                        m.provider.as_str(),
+                    )
                 })
                 .collect();
         }

@@ -83,8 +83,8 @@ fn go_back(root: &Root, gateway: &Gateway, previous: Option<u32>, wait: Duration
         Ok(nginx::Reloaded::NotRunning) => {
             format!("revision {previous:04} is current again, but nginx is not running")
         }
-        Err(why) => format!(
-            "revision {previous:04} is current again, but it does not answer either: {why}"
-        ),
+        Err(why) => {
+            format!("revision {previous:04} is current again, but it does not answer either: {why}")
+        }
     }
 }

@@ -27,7 +27,7 @@ pub fn text(text: &str) -> String {
 
 fn line(line: &str) -> String {
     let mut result = String::with_capacity(line.len());
-    let mut follows_word = 0;
+    let mut follows_word: u32 = 0;
     let mut rest = line;
     while !rest.is_empty() {
         let end = rest.find(is_break).unwrap_or(rest.len());
@@ -59,7 +59,8 @@ fn is_break(c: char) -> bool {
 }
 
 fn is_secret(word: &str) -> bool {
-    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+/".contains(&b));
+    let plain =
+        |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+/".contains(&b));
     let starts = STARTS.iter().any(|start| word.starts_with(start) && word.len() > start.len() + 8);
     // Of a client's credential the id may stay, but nobody needs it whole.
     let last = word.rsplit(['.', ':']).next().unwrap_or(word);
@@ -79,7 +80,10 @@ mod tests {
     #[test]
     fn secrets_are_masked_and_the_rest_stays() {
         for (given, kept) in [
-            ("llm_auth_credential openai env:OPENAI_API_KEY;", "llm_auth_credential openai env:OPENAI_API_KEY;"),
+            (
+                "llm_auth_credential openai env:OPENAI_API_KEY;",
+                "llm_auth_credential openai env:OPENAI_API_KEY;",
+            ),
             ("llm_auth_credential openai mysecretkey1;", "llm_auth_credential openai ***;"),
             ("Authorization: Bearer abcdefgh12", "Authorization: Bearer ***"),
             ("key sk-proj-0123456789abc was refused", "key *** was refused"),
@@ -87,8 +91,14 @@ mod tests {
             ("postgres://user:pw12345@db/x", "***@db/x"),
             ("listen 127.0.0.1:9180;", "listen 127.0.0.1:9180;"),
             ("k.0123456789abcdef0123456789abcdef", "***"),
-            ("client_id: 30000000-0000-0001-0001-000000000001", "client_id: 30000000-0000-0001-0001-000000000001"),
-            ("2026/11/21 [emerg] bind() to 0.0.0.0:80 failed\n", "2026/11/21 [emerg] bind() to 0.0.0.0:80 failed\n"),
+            (
+                "client_id: 30000000-0000-0001-0001-000000000001",
+                "client_id: 30000000-0000-0001-0001-000000000001",
+            ),
+            (
+                "2026/11/21 [emerg] bind() to 0.0.0.0:80 failed\n",
+                "2026/11/21 [emerg] bind() to 0.0.0.0:80 failed\n",
+            ),
         ] {
             assert_eq!(text(given), kept);
         }

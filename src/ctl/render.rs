@@ -79,12 +79,8 @@ const OF_KEYS: Names = Names {
     key: "$llm_client_key_id",
 };
 
-const OF_MAPS: Names = Names {
-    org: "$org_id",
-    project: "$project_id",
-    client: "$client_id",
-    key: "$gateway_key_id",
-};
+const OF_MAPS: Names =
+    Names { org: "$org_id", project: "$project_id", client: "$client_id", key: "$gateway_key_id" };
 
 /// The configuration of a manifest that has no errors.
 pub fn render(manifest: &Manifest, options: &Options) -> Vec<Item> {
@@ -126,7 +122,9 @@ impl Scene<'_> {
         let company =
             self.manifest.customer.as_ref().and_then(|customer| customer.company.as_deref());
         let mut items = vec![
-            note("Made by llmctl of a manifest: change that and render again. Behind each line stands"),
+            note(
+                "Made by llmctl of a manifest: change that and render again. Behind each line stands",
+            ),
             note("the field that it comes from."),
         ];
         for (name, value) in [
@@ -160,7 +158,9 @@ impl Scene<'_> {
             }
             items.push(note(""));
         }
-        items.push(note("Most of a request is read into memory at once; larger ones go through a file."));
+        items.push(note(
+            "Most of a request is read into memory at once; larger ones go through a file.",
+        ));
         items.push(ours("client_body_buffer_size", ["256k"]));
         items.push(note(""));
         items.push(self.upstreams());

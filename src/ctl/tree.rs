@@ -77,7 +77,10 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
             Event::StreamEnd => break,
             _ if root.is_some() => {
-                return Err(error(span, "a manifest is one document, remove what is behind \"---\""));
+                return Err(error(
+                    span,
+                    "a manifest is one document, remove what is behind \"---\"",
+                ));
             }
             event => root = Some(reader.node(event, span)?),
         }
@@ -146,7 +149,8 @@ impl<'a> Reader<'a> {
                 _ => return Err(error(span, "the name of a field must be a word")),
             };
             if let Some((_, first, _)) = entries.iter().find(|(other, ..)| *other == key) {
-                let text = format!("duplicate field \"{key}\", it also stands in line {}", first.line);
+                let text =
+                    format!("duplicate field \"{key}\", it also stands in line {}", first.line);
                 return Err(error(span, &text));
             }
             let (event, value) = self.next()?;
@@ -257,7 +261,8 @@ mod tests {
     #[test]
     fn yaml_and_json_give_the_same_values() {
         let yaml = parse("a:\n  - { b: 0.10, on: yes }\n  - \"1\"\nc: ~\n").unwrap();
-        let json = parse("{\"a\": [{\"b\": 0.10, \"on\": \"yes\"}, \"1\"],\n\t\"c\": null}").unwrap();
+        let json =
+            parse("{\"a\": [{\"b\": 0.10, \"on\": \"yes\"}, \"1\"],\n\t\"c\": null}").unwrap();
         assert_eq!(yaml.to_json(), json.to_json());
         assert_eq!(yaml.to_exact()["a"][0]["b"], "0.10", "no digit is lost");
         assert_eq!(yaml.to_json()["a"][0]["b"], 0.1);

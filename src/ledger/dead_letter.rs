@@ -8,6 +8,8 @@ use llm_core::cost::CostEvent;
 
 use crate::journal::DEAD_LETTER_FILE;
 use crate::lines::LineFile;
+use crate::ship::Delivered;
+use crate::sink::Failure;
 
 /// Refused rows of all owners and sinks.
 #[derive(Debug)]
@@ -18,8 +20,22 @@ impl DeadLetters {
         Self(LineFile::new(&directory.join(DEAD_LETTER_FILE)))
     }
 
+    /// The refused rows of a batch; where they cannot be set aside, the batch is not done.
+    pub(crate) fn add_refused<'a>(
+        &mut self,
+        sink: &str,
+        delivered: Delivered<'a>,
+    ) -> Result<Delivered<'a>, Failure> {
+        if !delivered.refused.is_empty() {
+            self.add(sink, &delivered.refused).map_err(|error| {
+                Failure::moment(format_args!("writing the dead-letter file: {error}"))
+            })?;
+        }
+        Ok(delivered)
+    }
+
     /// On disk when it returns.
-    pub(crate) fn add(&mut self, sink: &str, refused: &[(&CostEvent, String)]) -> io::Result<()> {
+    fn add(&mut self, sink: &str, refused: &[(&CostEvent, String)]) -> io::Result<()> {
         let mut lines = String::new();
         for (event, reason) in refused {
             let event_line = event.to_json_line();

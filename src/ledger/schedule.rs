@@ -21,6 +21,11 @@ impl BackOff {
         self.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
+    /// In a row.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Half of the pause is by chance, so that workers do not come back all at once.
     pub(crate) fn failed(&mut self, now: Instant) {
         let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);

@@ -18,6 +18,7 @@ use crate::schedule::Reporter;
 use crate::sink::{Failure, Sink};
 use crate::sum::Filter;
 
+pub(crate) use self::deliver::Delivered;
 use self::deliver::deliver;
 pub use self::slot::SinkStats;
 use self::slot::Slot;
@@ -31,8 +32,10 @@ const MAX_REPORTS: usize = 64;
 /// How a [`Shipper`] works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// The most rows of a batch.
+    /// The most rows of a batch while the sink keeps up.
     pub batch_rows: usize,
+    /// The most rows of a batch of a sink that has as many before it: fewer and larger commits.
+    pub catch_up_rows: usize,
     /// How long events gather while little happens.
     pub gather: Duration,
     /// `sync=` of the journal: how much a power failure may cost.
@@ -47,11 +50,22 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             batch_rows: 512,
+            catch_up_rows: 2048,
             gather: Duration::from_millis(200),
             sync: Duration::from_secs(1),
             adopt: Duration::from_secs(10),
             batch: Duration::from_secs(15),
         }
+    }
+}
+
+impl Settings {
+    /// The most rows of the next batch. A server that was too slow for one is tried with less.
+    fn rows(&self, waiting_events: u64, failures: u32) -> usize {
+        const LEAST_ROWS: usize = 16;
+        let is_behind = waiting_events >= self.catch_up_rows as u64;
+        let rows = if is_behind { self.catch_up_rows } else { self.batch_rows };
+        (rows >> failures.min(16)).max(LEAST_ROWS.min(rows))
     }
 }
 
@@ -203,18 +217,17 @@ impl Shipper {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let appended = self.owner.appended();
-        let lanes = |slot: usize| {
-            self.tracks.iter().filter_map(move |track| Some((track, track.lanes.get(slot)?)))
-        };
         let waiting = |slot: usize| {
-            lanes(slot).map(|(track, lane)| track.waiting_events(lane, appended)).sum::<u64>()
+            self.tracks.iter().map(|track| track.waiting_events_of(slot, appended)).sum::<u64>()
         };
         let slots = 0..self.slots.len();
         Stats {
-            waiting_events: slots.clone().map(waiting).max().unwrap_or_default(),
+            waiting_events: slots.map(waiting).max().unwrap_or_default(),
             waiting_bytes: self.waiting_bytes,
-            oldest_ms: slots
-                .flat_map(|slot| lanes(slot).filter_map(|(_, lane)| lane.oldest_ms))
+            oldest_ms: self
+                .tracks
+                .iter()
+                .flat_map(|track| track.lanes.iter().filter_map(|lane| lane.oldest_ms))
                 .min(),
             dropped: self.owner.dropped(),
             skipped_bytes: self.skipped_bytes,
@@ -234,11 +247,11 @@ impl Shipper {
 
     fn has_full_batch(&self, slot: usize) -> bool {
         let appended = self.owner.appended();
+        let full = self.settings.batch_rows as u64;
         self.tracks.iter().any(|track| {
-            track.lanes.get(slot).is_some_and(|lane| {
-                track.waiting_events(lane, appended) >= self.settings.batch_rows as u64
-                    || (!track.is_own() && track.waiting_events(lane, appended) > 0)
-            })
+            let waiting = track.waiting_events_of(slot, appended);
+            // A dead owner's will not become more.
+            waiting >= if track.is_own() { full } else { 1 }
         })
     }
 
@@ -262,20 +275,24 @@ impl Shipper {
 
     fn ship_batch_of(
         &mut self,
-        slot: usize,
-        track: usize,
+        at_slot: usize,
+        at_track: usize,
         now: Instant,
         deadline: Instant,
     ) -> Step {
-        let (Some(slot_of), Some(track)) = (self.slots.get_mut(slot), self.tracks.get_mut(track))
+        let (Some(slot), Some(track)) =
+            (self.slots.get_mut(at_slot), self.tracks.get_mut(at_track))
         else {
             return Step::Nothing;
         };
+        // Both before the batch is read: it has at least what they tell.
         let appended = self.owner.appended();
         let life = track.life(&self.owner);
-        let Some(lane) = track.lanes.get_mut(slot) else { return Step::Nothing };
+        let waiting = track.waiting_events_of(at_slot, appended);
+        let Some(lane) = track.lanes.get_mut(at_slot) else { return Step::Nothing };
         let from = lane.cursor.position;
-        let batch = match self.reader.read(&track.owner, from, life, self.settings.batch_rows) {
+        let limit = self.settings.rows(waiting, slot.back_off.failures());
+        let batch = match self.reader.read(&track.owner, from, life, limit) {
             Ok(batch) => batch,
             Err(error) => {
                 self.tell_if_failed("reading", Err(error), now);
@@ -286,59 +303,32 @@ impl Shipper {
         if let Some(first) = rows.first() {
             lane.oldest_ms = Some(first.created_at_ms);
             let since = lane.is_fresh.then_some(lane.cursor.mark);
-            let delivered =
-                deliver(slot_of.sink.as_mut(), &rows, since, deadline).and_then(|delivered| {
-                    let name = slot_of.sink.name();
-                    let added = if delivered.refused.is_empty() {
-                        Ok(())
-                    } else {
-                        self.dead_letters.add(name, &delivered.refused)
-                    };
-                    added.map(|()| delivered).map_err(|error| {
-                        Failure::moment(format_args!("writing the dead-letter file: {error}"))
-                    })
-                });
+            let delivered = deliver(slot.sink.as_mut(), &rows, since, deadline)
+                .and_then(|delivered| self.dead_letters.add_refused(slot.name(), delivered));
             match delivered {
                 Ok(delivered) => {
-                    slot_of.wrote(rows.len(), &delivered, &mut self.reports);
+                    slot.wrote(rows.len(), &delivered, &mut self.reports);
                     lane.cursor.mark = delivered.mark.unwrap_or(lane.cursor.mark);
                     lane.is_fresh = false;
                 }
                 Err(failure) => {
-                    let waiting = track
-                        .lanes
-                        .get(slot)
-                        .map_or(0, |lane| track.waiting_events(lane, appended));
-                    slot_of.failed(now, failure, waiting, &mut self.reports);
+                    slot.failed(now, failure, waiting, &mut self.reports);
                     return Step::Failed;
                 }
             }
         }
-        if batch.skipped_bytes > 0 && slot == 0 {
-            self.skipped_bytes += batch.skipped_bytes;
-            self.reports.push(format!(
-                "{} damaged bytes in the journal of \"{}\" were passed over",
-                batch.skipped_bytes, track.owner
-            ));
-        }
-        if let Some(format) = batch.foreign_format
-            && track.foreign_format.replace(format).is_none()
+        track.advance(at_slot, &batch, appended);
+        if batch.end != from
+            && let Some(lane) = track.lanes.get(at_slot)
         {
-            self.reports.push(format!(
-                "the journal of \"{}\" has format {format}, start the version that wrote it to have \
-                 it shipped",
-                track.owner
-            ));
-        }
-        track.advance(slot, &batch, appended);
-        if batch.end == from {
-            return Step::Nothing;
-        }
-        if let Some(lane) = track.lanes.get(slot) {
             // A cursor that is not saved costs rows that are written twice, as one.
-            let _ = lane.cursor.save(self.owner.directory(), &track.owner, slot_of.sink.name());
+            let _ = lane.cursor.save(self.owner.directory(), &track.owner, slot.name());
         }
-        Step::Wrote
+        if at_slot == 0 {
+            self.skipped_bytes += batch.skipped_bytes;
+        }
+        self.reports.extend(track.tell_of_damage(at_slot, &batch));
+        if batch.end == from { Step::Nothing } else { Step::Wrote }
     }
 
     /// What is due of syncing, adopting, counting and deleting.

@@ -15,6 +15,8 @@ use llm_core::fallback::{
     Chain, Decision, Event, Failure, Feedback, NextTarget, SkipReason, Suppressed, Told, Verdict,
 };
 
+use llm_core::metrics::AttemptEnd;
+
 use crate::ctx::RequestCtx;
 use crate::ffi::Request;
 use crate::ffi::upstream::{Caching, Limits, Upstream};
@@ -90,8 +92,8 @@ pub struct Note {
     pub target: usize,
     /// The number of its key.
     pub key: Option<usize>,
-    /// `ok`, or the class of its failure.
-    pub outcome: &'static str,
+    /// How it ended.
+    pub end: AttemptEnd,
     /// The provider's status, if it answered.
     pub status: Option<u16>,
     /// From the client's request on.
@@ -195,6 +197,9 @@ pub fn begin(
 ) -> Option<()> {
     let attempt = &ctx.attempt;
     attempt.started_ms.set(Some(r.elapsed_ms()));
+    if let Some(since) = ctx.body_read_at.get() {
+        ctx.overhead_us.set(u64::try_from(since.elapsed().as_micros()).ok());
+    }
     attempt.default_tls.set(upstream.is_tls());
     attempt.made.set(1);
     attempt.caching.set(upstream.caching());
@@ -371,17 +376,17 @@ fn begin_attempt(r: Request<'_>, ctx: &RequestCtx) {
     judge::count_attempt(r, ctx);
 }
 
-/// Adds the current target to the chain; `outcome` is `ok` or the class of the failure.
-fn tell(r: Request<'_>, ctx: &RequestCtx, told: Told, outcome: &'static str) {
+/// Adds the current target to the chain.
+fn tell(r: Request<'_>, ctx: &RequestCtx, told: Told, end: AttemptEnd) {
     let Some(routed) = ctx.routed() else { return };
     let Some(provider) = routed.provider() else { return };
     let duration_ms = ctx.attempt.duration_ms(r);
     ctx.attempt.chain.borrow_mut().attempt(&provider.name, routed.model(), told, duration_ms);
-    if r.loc_conf().ledger().is_some() {
+    if routed.compiled.cost.on || routed.compiled.metrics.on {
         ctx.attempt.notes.borrow_mut().push(Note {
             target: routed.current.get(),
             key: ctx.key.borrow().key,
-            outcome,
+            end,
             status: if let Told::Status(status) = told { Some(status) } else { None },
             started_ms: ctx.attempt.attempt_ms.get(),
             duration_ms,

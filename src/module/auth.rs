@@ -295,7 +295,7 @@ macro_rules! command {
         Command {
             directive: &surface::$directive,
             set: Set::Location($set),
-            is_content_handler: false,
+            effect: None,
         }
     };
 }

@@ -17,7 +17,7 @@ use crate::ffi::value::Reading;
 use crate::ffi::variable::Get;
 use crate::writer::Probe;
 use crate::writer::probe::{Authorities, ProbeTarget, ProbeTls};
-use crate::{auth, cost, fallback, proxy, ratelimit, variables};
+use crate::{auth, cost, fallback, metrics, proxy, ratelimit, variables};
 
 /// A directive and what sets its value.
 pub struct Command {
@@ -25,8 +25,21 @@ pub struct Command {
     pub directive: &'static Directive,
     /// Takes the arguments; the error is nginx's message without file and line.
     pub set: Set,
-    /// Whether the location's answers are ours then.
-    pub is_content_handler: bool,
+    /// What it does to nginx itself.
+    pub effect: Option<Effect>,
+}
+
+/// What a directive does to nginx itself: the first ones make a location's answers ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// `llm_proxy_models`
+    Models,
+    /// `llm_metrics_export`
+    Metrics,
+    /// `llm_status`
+    Status,
+    /// `llm_log_format`: a `log_format` is defined.
+    LogFormat,
 }
 
 /// Which configuration a directive belongs to.
@@ -45,16 +58,18 @@ const COUNT: usize = proxy::COMMANDS.len()
     + auth::COMMANDS.len()
     + ratelimit::COMMANDS.len()
     + fallback::COMMANDS.len()
-    + cost::COMMANDS.len();
+    + cost::COMMANDS.len()
+    + metrics::COMMANDS.len();
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs it, within bounds")]
 const fn all_commands() -> [&'static Command; COUNT] {
-    const ROOMS: [&[Command]; 5] = [
+    const ROOMS: [&[Command]; 6] = [
         &proxy::COMMANDS,
         &auth::COMMANDS,
         &ratelimit::COMMANDS,
         &fallback::COMMANDS,
         &cost::COMMANDS,
+        &metrics::COMMANDS,
     ];
     let mut all = [&ROOMS[0][0]; COUNT];
     let (mut room, mut index, mut at) = (0, 0, 0);
@@ -94,6 +109,12 @@ pub struct MainConf {
     pub cost: cost::MainLines,
     /// Where events and rows are kept, if there are any.
     pub store: Option<cost::Store>,
+    /// `llm_metrics_zone`
+    pub metric_lines: metrics::MainLines,
+    /// Where requests are counted, if they are.
+    pub metrics: Option<metrics::Board>,
+    /// Whether any location shows what is counted.
+    pub shows_metrics: bool,
     /// What was compiled for the locations, to be checked once all blocks are known.
     pub compiled: Vec<Rc<Compiled>>,
 }
@@ -204,6 +225,8 @@ pub struct LocConf {
     pub fallback: fallback::Conf,
     /// The cost room's lines.
     pub cost: cost::Conf,
+    /// The metrics room's lines.
+    pub metrics: metrics::Conf,
     /// The keys; none where `llm_auth` is off.
     pub keyring: Option<Rc<Keyring>>,
     /// What they mean; none where the gateway is off.
@@ -225,6 +248,8 @@ pub struct Compiled {
     pub rules: Rules,
     /// What it costs.
     pub cost: cost::Rules,
+    /// What is counted of it.
+    pub metrics: metrics::Rules,
     /// When the configuration was read, in seconds since 1970.
     pub loaded_at: u64,
 }
@@ -243,6 +268,7 @@ impl LocConf {
         self.ratelimit.inherit(&outer.ratelimit);
         self.fallback.inherit(&outer.fallback);
         self.cost.inherit(&outer.cost);
+        self.metrics.inherit(&outer.metrics);
         let used = self.proxy.is_on() || self.proxy.lists_models();
         if used && (is_location || self.proxy.has_routes()) {
             let routes = self.proxy.compile()?;
@@ -252,8 +278,10 @@ impl LocConf {
             }
             let limits = self.ratelimit.compile(reading)?;
             let cost = self.cost.compile(&routes, reading)?;
+            let metrics = self.metrics.compile(reading)?;
             let loaded_at = crate::ffi::unix_time();
-            self.compiled = Some(Rc::new(Compiled { routes, limits, rules, cost, loaded_at }));
+            let compiled = Compiled { routes, limits, rules, cost, metrics, loaded_at };
+            self.compiled = Some(Rc::new(compiled));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use llm_core::cost::{
     Answer, Backends, Bill, CachedRateLine, CostEvent, Dsn, End, Full, Guess, JournalLine, Pico, RateCard, RateLine,
-    RateLines, RateUnitLine, Rates, Served, TableName, TagLine, UsageMissing, file_path,
+    RateLines, RateUnitLine, Rates, Served, Status, TableName, TagLine, UsageMissing, file_path,
     rate_card_version,
 };
 use llm_core::request::estimate_tokens;
@@ -19,7 +19,7 @@ use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::{Level, Request};
 use crate::ffi::value::{ComplexValue, Reading};
 use crate::filter::StreamEnd;
-use crate::ratelimit;
+use crate::{metrics, ratelimit};
 use crate::setting::{duplicate, put, set_switch};
 use crate::writer::ledger;
 
@@ -207,10 +207,11 @@ pub fn bill(r: Request<'_>, ctx: &RequestCtx) -> Option<Bill> {
         return None;
     }
     let Some(routed) = ctx.routed() else {
-        return r.loc_conf().compiled.as_ref()?.cost.on.then(Bill::default);
+        let refused = Bill { status: Status::SkippedError, ..Bill::default() };
+        return r.loc_conf().compiled.as_ref()?.cost.on.then_some(refused);
     };
     let rules = &routed.compiled.cost;
-    if !rules.on && !routed.compiled.limits.on {
+    if !rules.on && !routed.compiled.limits.on && !routed.compiled.metrics.on {
         return None;
     }
     let answer = answer(r, ctx);
@@ -218,11 +219,15 @@ pub fn bill(r: Request<'_>, ctx: &RequestCtx) -> Option<Bill> {
     Some(Bill::of(&answer, rates, rules.missing))
 }
 
-/// The request has ended: its event goes to the journal, and what it took of limits and budgets becomes
-/// what it used. In this order, so that a restart finds every charge.
+/// The request has ended, or its answer has gone out: its event goes to the journal, and what it took of limits and budgets becomes
+/// what it used. In this order, so that a restart finds every charge; once.
 pub fn record(r: Request<'_>, ctx: &RequestCtx) {
+    if ctx.recorded.replace(true) {
+        return;
+    }
     let bill = bill(r, ctx);
     let epoch = ratelimit::epoch(r);
+    let mut dropped = false;
     if let Some((routed, bill)) = ctx.routed().zip(bill.as_ref()) {
         let price = bill.cost.map(|cost| cost.total).unwrap_or_default();
         let charges = ctx.limits.charges(price);
@@ -231,10 +236,12 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx) {
             let event = event(r, ctx, &routed, bill, charges, epoch);
             if let Err(why) = ledger::append(&event) {
                 tell_lost(r, &event, &why);
+                dropped = true;
             }
         }
     }
     ratelimit::settle(r, ctx, bill.as_ref(), epoch);
+    metrics::record(r, ctx, bill.as_ref(), dropped);
 }
 
 /// An event that the journal could not take is in the error log, with what is needed to enter it by
@@ -317,11 +324,11 @@ macro_rules! command {
         Command {
             directive: &surface::$directive,
             set: Set::Location($set),
-            is_content_handler: false,
+            effect: None,
         }
     };
     (main $directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: Set::Main($set), is_content_handler: false }
+        Command { directive: &surface::$directive, set: Set::Main($set), effect: None }
     };
 }
 
@@ -407,8 +414,8 @@ impl LocConf {
 }
 
 impl MainConf {
-    /// Whether any location bills its requests or keeps budgets.
+    /// Whether any location bills its requests, or has limits that outlive a restart.
     pub fn needs_ledger(&self) -> bool {
-        self.compiled.iter().any(|compiled| compiled.cost.on || compiled.limits.has_budgets())
+        self.compiled.iter().any(|compiled| compiled.cost.on || compiled.limits.on)
     }
 }

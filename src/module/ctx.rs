@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::time::Instant;
 
 use llm_core::dialect::{Dialect, Endpoint};
 use llm_core::error::Rejection;
@@ -80,6 +81,16 @@ pub struct RequestCtx {
     pub scrubber: RefCell<Option<Scrubber>>,
     /// Milliseconds until the first content, once it has come.
     pub ttft_ms: Cell<Option<u64>>,
+    /// When the body was there.
+    pub body_read_at: Cell<Option<Instant>>,
+    /// From then to the first attempt, in microseconds.
+    pub overhead_us: Cell<Option<u64>>,
+    /// The answer's last part has gone through our filter.
+    pub last_passed: Cell<bool>,
+    /// What it cost is kept, and what it took is settled.
+    pub recorded: Cell<bool>,
+    /// It counts as a stream under way.
+    pub stream_counted: Cell<bool>,
     /// Bytes of an answer that is no stream.
     pub body_bytes: Cell<u64>,
     /// What the request has taken of limits and budgets.
@@ -203,6 +214,11 @@ impl RequestCtx {
             answer: RefCell::default(),
             scrubber: RefCell::default(),
             ttft_ms: Cell::new(None),
+            body_read_at: Cell::new(None),
+            overhead_us: Cell::new(None),
+            last_passed: Cell::new(false),
+            recorded: Cell::new(false),
+            stream_counted: Cell::new(false),
             body_bytes: Cell::new(0),
             limits: Taken::default(),
             output: Output::default(),

@@ -194,7 +194,7 @@ macro_rules! command {
         Command {
             directive: &surface::$directive,
             set: Set::Location($set),
-            is_content_handler: false,
+            effect: None,
         }
     };
 }
@@ -236,7 +236,7 @@ pub const COMMANDS: [Command; 17] = [
     Command {
         directive: &surface::LLM_FALLBACK_ZONE,
         set: Set::Main(set_zone),
-        is_content_handler: false,
+        effect: None,
     },
     command!(LLM_FALLBACK_COOLDOWN, |args, conf| {
         once("llm_fallback_cooldown", &mut conf.fallback.cooldown, Params::parse(args))

@@ -250,8 +250,10 @@ pub fn feed(
             }
         },
     };
-    if last == LastBuffer::Swallow {
-        r.close_after();
+    match last {
+        LastBuffer::Swallow => r.close_after(),
+        LastBuffer::Keep => ctx.last_passed.set(chunk.ends),
+        LastBuffer::Add => ctx.last_passed.set(true),
     }
     if ctx.client_gone.get() {
         out.drop_all();
@@ -402,6 +404,7 @@ fn provider_head(r: &mut Request<'_>, ctx: &RequestCtx) {
         r.add_header("X-Accel-Buffering", "no");
         r.add_header("Cache-Control", "no-cache");
         ctx.answer.replace(Answer::Events(Box::new(Events::new(*r, options))));
+        crate::metrics::note_stream(*r, ctx);
     } else if llm_core::media::is_json(r.content_type()) {
         r.need_in_memory();
         if renamed.is_some() {

@@ -66,6 +66,29 @@ pub fn benched_until_ms(r: Request<'_>, place: Place) -> Option<u64> {
         .flatten()
 }
 
+/// What is known of a place, for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Milliseconds until its bench ends.
+    pub benched_ms: Option<u64>,
+    /// The decayed time to the first content.
+    pub latency_ms: Option<u64>,
+    /// The decayed share of attempts that went well.
+    pub success_permille: u32,
+}
+
+/// What is known of a place; none if nothing is.
+pub fn seen(r: Request<'_>, place: Place) -> Option<Seen> {
+    with(r, |table, now| {
+        table.find(place.0).map(|record| Seen {
+            benched_ms: record.benched_until_ms(now).map(|until| until.saturating_sub(now)),
+            latency_ms: record.latency_ms(),
+            success_permille: record.success_permille(),
+        })
+    })
+    .flatten()
+}
+
 /// Notes how an attempt ended; `lease` is that of a probe.
 pub fn note(r: Request<'_>, place: Place, params: &Params, outcome: Outcome, lease: Option<u64>) {
     with(r, |table, now| {

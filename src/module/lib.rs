@@ -13,6 +13,7 @@ mod ffi;
 mod filter;
 mod health;
 mod identity;
+mod metrics;
 mod phases;
 mod proxy;
 mod ratelimit;

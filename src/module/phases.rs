@@ -4,6 +4,8 @@
 //! PRECONTENT runs twice: the first call starts reading the body; `body_read` decides when it is
 //! there and runs the phases again; the second call lets the request go on or answers it.
 
+use std::time::Instant;
+
 use llm_core::dialect::Dialect;
 use llm_core::dialect::path::classify;
 use llm_core::error::Rejection;
@@ -48,13 +50,17 @@ pub fn precontent(r: Request<'_>) -> isize {
 /// The body is there: facts, then route. Called once, before PRECONTENT runs again.
 pub fn body_read(r: Request<'_>) {
     let Some(ctx) = r.ctx() else { return };
+    ctx.body_read_at.set(Some(Instant::now()));
     // A panic in here leaves the request refused, not waiting.
     ctx.intake.set(Intake::Refused);
     match proxy::route(r, ctx) {
         Ok(()) => ctx.intake.set(Intake::Ready),
         Err(rejection) => {
-            let outcome = llm_core::route::Outcome::of_rejection(&rejection);
-            ctx.outcome.set(Some(outcome));
+            // What a limit refuses has found its target.
+            if ctx.limits.refusal(|_| ()).is_none() {
+                let outcome = llm_core::route::Outcome::of_rejection(&rejection);
+                ctx.outcome.set(Some(outcome));
+            }
             ctx.rejection.replace(Some(rejection));
         }
     }

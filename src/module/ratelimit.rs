@@ -37,11 +37,6 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Whether money is limited here.
-    pub fn has_budgets(&self) -> bool {
-        self.on && self.set.has_budgets()
-    }
-
     fn asks(&self) -> bool {
         self.on && !self.set.is_empty()
     }
@@ -70,6 +65,7 @@ pub fn admit_request(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Resul
     let refused =
         zone::clerk(r, |clerk| clerk.take(&asks, rules.mode, &mut held)).flatten();
     taken.show(Headers::new(&held, refused.as_ref()));
+    taken.note_reserved(&held);
     match refused {
         None => Ok(()),
         Some(refused) => {
@@ -110,6 +106,7 @@ pub fn admit_target(
     })
     .flatten();
     taken.show(Headers::new(&held, refused.as_ref()));
+    taken.note_reserved(&held);
     if let Some(percent) = held.iter().filter_map(|one| one.budget_used_percent()).max() {
         taken.budget_used.set(Some(percent));
     }

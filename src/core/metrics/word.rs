@@ -45,29 +45,6 @@ impl Word {
     }
 
     /// A word of ours.
-    Fixed,
-}
-
-const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const PRIME: u64 = 0x0100_0000_01b3;
-
-impl Word {
-    /// What does not belong to a closed set.
-    pub const OTHER: Self = Self::new(Of::Fixed, "other");
-
-    /// FNV-1a of the name; case does not matter, as in the catalog. Who sends a name that has the hash
-    /// of a configured one is counted as that, no more.
-    pub const fn new(of: Of, text: &str) -> Self {
-        let mut hash = (OFFSET ^ of as u64).wrapping_mul(PRIME);
-        let mut rest = text.as_bytes();
-        while let [byte, behind @ ..] = rest {
-            hash = (hash ^ byte.to_ascii_lowercase() as u64).wrapping_mul(PRIME);
-            rest = behind;
-        }
-        Self(if hash == 0 { 1 } else { hash })
-    }
-
-    /// A word of ours.
     pub const fn fixed(text: &str) -> Self {
         Self::new(Of::Fixed, text)
     }

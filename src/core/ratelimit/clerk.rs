@@ -129,18 +129,21 @@ impl<'a> Clerk<'a> {
         let before = held.len();
         let mut first = None;
         for ask in asks {
-            match self.take_one(ask, mode) {
-                Ok(one) => {
-                    let over = one.is_over.then(|| one.refused(Why::Spent, mode));
-                    first = first.or(over);
-                    held.push(one);
-                }
-                Err(refused) if refused.is_binding => {
-                    self.release(held, before);
-                    return Some(refused);
-                }
-                Err(refused) => first = first.or(Some(refused)),
+            held.push(Held::new(ask));
+            let Some(one) = held.last_mut() else { return first };
+            let why = self.take_one(one, mode);
+            let refused = match why {
+                Some(why) => Some(one.refused(why, mode)),
+                None => one.is_over.then(|| one.refused(Why::Spent, mode)),
+            };
+            if why.is_some() {
+                held.pop();
             }
+            if refused.is_some_and(|refused| refused.is_binding) {
+                self.release(held, before);
+                return refused;
+            }
+            first = first.or(refused);
         }
         first
     }
@@ -148,7 +151,7 @@ impl<'a> Clerk<'a> {
     /// Replaces what was reserved by what it came to. Requests stay counted, and `held` is empty then.
     /// `epoch` is what [`Clerk::epoch`] said before the journal was written.
     pub fn settle(&mut self, held: &mut Vec<Held>, actual: &Actual, epoch: u64) {
-        for one in held.drain(..) {
+        for one in held.iter() {
             let (key, now_ms) = (one.ask.key, self.now_ms);
             match one.ask.want {
                 Want::Draw { measure: Measure::Requests, .. } => {}
@@ -158,20 +161,21 @@ impl<'a> Clerk<'a> {
                         continue;
                     };
                     self.on(|table| {
-                        let reserved = u64::try_from(still_held(table, &one)).unwrap_or(u64::MAX);
+                        let reserved = u64::try_from(still_held(table, one)).unwrap_or(u64::MAX);
                         table.redraw(key, rate, reserved, tokens, now_ms);
                     });
                 }
-                Want::Enter { .. } => self.leave(&one),
+                Want::Enter { .. } => self.leave(one),
                 Want::Reserve { .. } => {
                     self.on(|table| {
-                        let reserved = still_held(table, &one);
+                        let reserved = still_held(table, one);
                         table.spend(key, reserved, actual.price.0, epoch);
                     });
                 }
             }
             self.close(one.lease);
         }
+        held.clear();
     }
 
     /// Gives back all that is held from an index on, requests as well: nothing was sent.
@@ -218,14 +222,12 @@ impl<'a> Clerk<'a> {
         self.now_ms
     }
 
-    fn take_one(&mut self, ask: &Ask, mode: Mode) -> Result<Held, Refused> {
-        let mut one = Held::new(ask);
-        let lease = self.lease(ask);
-        if lease.is_none() && ask.want.must_be_backed() {
-            return Err(one.refused(Why::Full, mode));
+    fn take_one(&mut self, one: &mut Held, mode: Mode) -> Option<Why> {
+        let (ask, now_ms) = (one.ask, self.now_ms);
+        one.lease = self.lease(&ask);
+        if one.lease.is_none() && ask.want.must_be_backed() {
+            return Some(Why::Full);
         }
-        one.lease = lease;
-        let now_ms = self.now_ms;
         let why = match ask.want {
             Want::Draw { rate, portion, .. } => {
                 let draw = self.on(|table| table.draw(ask.key, rate, portion, now_ms));
@@ -242,9 +244,10 @@ impl<'a> Clerk<'a> {
                 one.reserved(amount, reserve.unwrap_or(Reserve::Full))
             }
         };
-        let Some(why) = why else { return Ok(one) };
-        self.close(one.lease);
-        Err(one.refused(why, mode))
+        if why.is_some() {
+            self.close(one.lease);
+        }
+        why
     }
 
     fn lease(&mut self, ask: &Ask) -> Option<LeaseAt> {
@@ -279,6 +282,7 @@ impl<'a> Clerk<'a> {
     fn close(&mut self, lease: Option<LeaseAt>) {
         if let Some(at) = lease {
             self.on(|table| table.close(at));
+            self.owner.closed(at);
         }
     }
 }

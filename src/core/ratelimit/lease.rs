@@ -11,14 +11,26 @@ use super::key::mixed;
 use super::record::{Kind, Record, halves, wide};
 use super::table::Table;
 
-/// Keys that are tried before a lease is said to have no room: any key will do.
-const TRIES: usize = 4;
+/// A lease is found by its slot and may be anywhere. Those of a worker stand near each other, where
+/// memory is in its cache, but with so much space between them that counters find room there too.
+const STRIDE: usize = 4;
+
+/// Slots that are tried from a place on.
+const STEPS: usize = 16;
+
+/// Places that are tried before something has to give way.
+const JUMPS: u64 = 3;
+
+/// A slot that becomes free is used next if it is at most so far behind.
+const REUSE: usize = 64 * STRIDE;
 
 /// A worker, and how many leases it has made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     id: u64,
     leases: u64,
+    /// Where the next lease is tried first.
+    next: usize,
 }
 
 impl Owner {
@@ -26,7 +38,14 @@ impl Owner {
     /// started at, because process ids come again.
     #[must_use]
     pub fn new(id: u64) -> Self {
-        Self { id, leases: 0 }
+        Self { id, leases: 0, next: place(mixed(id)) }
+    }
+
+    /// A slot has become free.
+    pub(super) fn closed(&mut self, at: LeaseAt) {
+        if self.next.checked_sub(at.slot).is_some_and(|behind| behind <= REUSE) {
+            self.next = at.slot;
+        }
     }
 
     fn next_key(&mut self) -> u64 {
@@ -56,16 +75,35 @@ pub(super) struct Lease {
 impl Table<'_> {
     /// Notes an open charge. `None`, counted, if there is no room.
     pub(super) fn open(&mut self, owner: &mut Owner, lease: Lease, now_ms: u64) -> Option<LeaseAt> {
-        for _ in 0..TRIES {
-            let key = owner.next_key();
-            let Some(claimed) = self.claim_new(key, Kind::Lease, now_ms) else { continue };
-            let record = self.get_mut(claimed.slot)?;
-            let [low, high] = halves(lease.amount);
-            record.small = lease.kind as u16;
-            record.words = [lease.target, owner.id, low, high, 0, 0, 0, 0, 0, 0];
-            return Some(LeaseAt { slot: claimed.slot, key });
+        let key = owner.next_key();
+        let mut found = None;
+        for jump in 0..JUMPS {
+            found = self.free_from(owner.next);
+            if found.is_some() {
+                break;
+            }
+            owner.next = place(mixed(key ^ jump));
         }
-        None
+        let slot = match found {
+            Some(slot) => slot,
+            None => self.claim_new(key, Kind::Lease, now_ms)?.slot,
+        };
+        owner.next = slot + STRIDE;
+        let mut record = Record::new(key, Kind::Lease);
+        let [low, high] = halves(lease.amount);
+        record.small = lease.kind as u16;
+        record.words = [lease.target, owner.id, low, high, 0, 0, 0, 0, 0, 0];
+        *self.get_mut(slot)? = record;
+        Some(LeaseAt { slot, key })
+    }
+
+    /// The first free slot for a lease from a place on.
+    fn free_from(&self, place: usize) -> Option<usize> {
+        let usable = self.len().checked_sub(1).filter(|usable| *usable > 0)?;
+        // The first slot is the table's own.
+        let from = place.saturating_sub(1) % usable;
+        let mut slots = (0..STEPS).map(|step| 1 + (from + step * STRIDE) % usable);
+        slots.find(|slot| self.get(*slot).is_some_and(|record| record.is(Kind::Free)))
     }
 
     /// Whether a lease is still there; if not, its charge has been given back.
@@ -125,6 +163,11 @@ impl Table<'_> {
             Kind::Free | Kind::Lease | Kind::Label | Kind::Stats => {}
         }
     }
+}
+
+/// A slot by chance; it is cut to the table's length when it is used.
+fn place(random: u64) -> usize {
+    usize::try_from(random >> 8).unwrap_or(0)
 }
 
 fn read(record: &Record) -> Option<(u64, Lease)> {

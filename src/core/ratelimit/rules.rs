@@ -5,6 +5,7 @@ mod asks;
 mod compile;
 
 use super::bucket::Rate;
+use super::key::Key;
 use super::line::{
     Basis, Measure, PatternLine, Reserve, ReserveSpendLine, RuleLine, Scope, SpendLine, Unpriced,
 };
@@ -89,8 +90,10 @@ pub struct RuleSet {
 pub(super) struct Limit {
     /// What it is called in answers.
     pub name: String,
-    /// What its records' keys begin with: what it limits, but not how much.
+    /// What it limits, but not how much.
     id: u64,
+    /// What its records' keys begin with.
+    start: Key,
     /// The index of its key.
     key: usize,
     pub quota: Quota,
@@ -138,6 +141,8 @@ pub(super) struct Spending {
     scope: Scope,
     cap: Cap,
     id: u64,
+    /// What its records' keys begin with.
+    start: Key,
     /// The indexes of its keys.
     keys: Vec<usize>,
     /// What is reserved for each request; `None` is by its size.

@@ -133,13 +133,7 @@ impl<'a> Table<'a> {
         self.make(free, key, kind, now_ms)
     }
 
-    fn make(
-        &mut self,
-        free: Option<usize>,
-        key: u64,
-        kind: Kind,
-        now_ms: u64,
-    ) -> Option<Claimed> {
+    fn make(&mut self, free: Option<usize>, key: u64, kind: Kind, now_ms: u64) -> Option<Claimed> {
         let at = free.or_else(|| self.dispensable(key, now_ms));
         if free.is_none() {
             self.set_stats(|stats| match at {

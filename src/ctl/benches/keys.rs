@@ -1,5 +1,7 @@
 //! What does one client key cost a request, and the file a worker, with 100,000 keys?
 
+#![expect(missing_docs, reason = "the macros of criterion make functions")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -131,13 +131,14 @@ fn check_limits(subject: &Subject<'_>, world: &World<'_>, report: &mut Report) {
         for line in location.lines(name) {
             let wanted = arg(line, 0);
             let routes = &subject.routes;
-            let known = !routes.has_catalog()
-                || routes.patterns.iter().any(|pattern| {
-                    covers(wanted, &pattern.pattern) || covers(&pattern.pattern, wanted)
-                })
-                || subject.graph.edges.iter().any(|edge| {
-                    edge.model.as_deref().is_some_and(|model| covers(wanted, model))
-                });
+            let known =
+                !routes.has_catalog()
+                    || routes.patterns.iter().any(|pattern| {
+                        covers(wanted, &pattern.pattern) || covers(&pattern.pattern, wanted)
+                    })
+                    || subject.graph.edges.iter().any(|edge| {
+                        edge.model.as_deref().is_some_and(|model| covers(wanted, model))
+                    });
             if !known {
                 let text = format!("no model of the catalog is \"{wanted}\", so this never binds");
                 report.warning("limit_never_binds", world.at(line), text);

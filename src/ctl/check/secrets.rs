@@ -66,7 +66,9 @@ fn check_source(
         SecretSource::Env(name) if !(world.has_env)(name) => report.warning(
             "missing_secret",
             world.at(line),
-            format!("environment variable \"{name}\" is not set here; nginx needs it when it starts"),
+            format!(
+                "environment variable \"{name}\" is not set here; nginx needs it when it starts"
+            ),
         ),
         SecretSource::File(path) => {
             if let Err(why) = std::fs::File::open(world.folder.join(path)) {

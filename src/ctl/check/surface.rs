@@ -42,7 +42,7 @@ fn walk(
         let name = directive.name.as_str();
         let (true, Some(context)) = (name.starts_with("llm_"), context) else { continue };
         let Some(row) = surface::directives().find(|row| row.name() == name) else {
-            if rooms.contains(room(name)) && room(name) != "llm_auth" {
+            if rooms.contains(room(name)) && !name.starts_with("llm_auth_client_") {
                 let near = nearest(name, surface::directives().map(surface::Directive::name));
                 let hint = near.map_or(String::new(), |near| format!(", did you mean \"{near}\"?"));
                 let text = format!("unknown directive \"{name}\"{hint}");

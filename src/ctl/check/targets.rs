@@ -53,7 +53,9 @@ fn check_edges(subject: &Subject<'_>, world: &World<'_>, report: &mut Report) {
             report.warning(
                 "unreachable_fallback",
                 world.at(line),
-                format!("no model leads to provider \"{from}\", so it never falls back; add a model"),
+                format!(
+                    "no model leads to provider \"{from}\", so it never falls back; add a model"
+                ),
             );
         }
         if let Some(wanted) = &edge.from.model
@@ -108,7 +110,8 @@ fn check_nginx_lines(subject: &Subject<'_>, limit: u32, world: &World<'_>, repor
     if let Some(line) = location.lines("proxy_next_upstream").last()
         && line.args.iter().any(|word| word == "off")
     {
-        let text = "\"proxy_next_upstream off\" forbids what llm_fallback_route asks for, remove it";
+        let text =
+            "\"proxy_next_upstream off\" forbids what llm_fallback_route asks for, remove it";
         report.warning("contradictory_retry", world.at(line), text);
     }
     if let Some(line) = location.lines("proxy_next_upstream_tries").last()

@@ -108,7 +108,8 @@ fn of_root(root: &Root, parts: &mut Vec<(String, String)>) {
         }
     }
     let log = root.file("audit.log");
-    let intact = audit::verify(&log).map_or_else(|why| why, |lines| format!("{} lines", lines.len()));
+    let intact =
+        audit::verify(&log).map_or_else(|why| why, |lines| format!("{} lines", lines.len()));
     parts.push(("audit.txt".to_owned(), intact));
     parts.push(("audit.log".to_owned(), tail(&log)));
     parts.push(("error.log".to_owned(), tail(&root.file("logs/error.log"))));

@@ -53,7 +53,9 @@ fn issue(issue: &Issue, out: &mut dyn Write) -> Result<Done, Failure> {
         [("--org", &client.org), ("--project", &client.project), ("--client", &client.client)]
     {
         if value.as_deref().is_none_or(str::is_empty) {
-            return Err(Failure::new(format!("a key needs {name}, or --manifest that has the key")));
+            return Err(Failure::new(format!(
+                "a key needs {name}, or --manifest that has the key"
+            )));
         }
     }
     if let Some(models) = &issue.models {
@@ -194,10 +196,9 @@ fn rotate(rotate: &args::Rotate, out: &mut dyn Write) -> Result<Done, Failure> {
     })?;
     writeln!(out, "{}.{secret}", rotate.one.id)?;
     super::hint(&match until_s > now_s {
-        true => format!(
-            "this is shown once; the secret before works until {}",
-            time::told(until_s)
-        ),
+        true => {
+            format!("this is shown once; the secret before works until {}", time::told(until_s))
+        }
         false => "this is shown once; the secret before does not work any more".to_owned(),
     });
     Ok(Done::Well)

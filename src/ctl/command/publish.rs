@@ -281,8 +281,9 @@ pub fn audit(args: &Look, out: &mut dyn Write) -> Result<Done, Failure> {
 }
 
 fn show(lines: &[Line], path: &Path, is_intact: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut view =
-        table::new(&["#", "time", "who", "action", "revision", "before", "result", "why", "detail"]);
+    let mut view = table::new(&[
+        "#", "time", "who", "action", "revision", "before", "result", "why", "detail",
+    ]);
     let number = |revision: Option<u32>| revision.map_or("-".to_owned(), |n| format!("{n:04}"));
     for line in lines {
         let action = match line.action {
@@ -303,7 +304,13 @@ fn show(lines: &[Line], path: &Path, is_intact: bool, out: &mut dyn Write) -> Re
     }
     writeln!(out, "{view}")?;
     if let (true, Some(last)) = (is_intact, lines.last()) {
-        writeln!(out, "{} lines, intact; last hash {} ({})", lines.len(), last.hash, path.display())?;
+        writeln!(
+            out,
+            "{} lines, intact; last hash {} ({})",
+            lines.len(),
+            last.hash,
+            path.display()
+        )?;
     }
     Ok(())
 }

@@ -114,6 +114,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
         files::replace(&folder.join(file), text.as_bytes(), 0o644)
             .map_err(|why| Failure::new(format!("\"{name}/{file}\" cannot be written: {why}")))?;
     }
-    writeln!(out, "{} files in {name}; test them with: nginx -t -c {name}/nginx.conf", texts.len())?;
+    writeln!(
+        out,
+        "{} files in {name}; test them with: nginx -t -c {name}/nginx.conf",
+        texts.len()
+    )?;
     Ok(Done::Well)
 }

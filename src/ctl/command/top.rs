@@ -55,8 +55,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
 }
 
 fn parse(text: &str) -> Result<Value, Failure> {
-    serde_json::from_str(text)
-        .map_err(|_| Failure::new("the answer is no status of a gateway, give the address of llm_status"))
+    serde_json::from_str(text).map_err(|_| {
+        Failure::new("the answer is no status of a gateway, give the address of llm_status")
+    })
 }
 
 /// The whole page.
@@ -105,9 +106,7 @@ fn list<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
 }
 
 fn rows(document: &Value, name: &str, fields: &[&str]) -> Vec<Vec<String>> {
-    list(document, name)
-        .map(|one| fields.iter().map(|field| text(one, field)).collect())
-        .collect()
+    list(document, name).map(|one| fields.iter().map(|field| text(one, field)).collect()).collect()
 }
 
 /// Without what could steer a terminal: models and tags come from clients.

@@ -1,3 +1,5 @@
+//! Is a configuration read as nginx reads it, and printed so that it reads back the same?
+
 use super::*;
 
 fn read(text: &str) -> Result<Vec<Item>, String> {
@@ -39,8 +41,12 @@ fn what_is_printed_reads_back_the_same() {
             Origin::Ours,
             vec![
                 Directive::new("a", ["x y", "", "q\"\\'", "#c", "tab\t;{}"], Origin::Ours).into(),
-                Directive::new("log_format", ["n", "escape=json", "{", "\"a\":\"$b\""], Origin::Ours)
-                    .into(),
+                Directive::new(
+                    "log_format",
+                    ["n", "escape=json", "{", "\"a\":\"$b\""],
+                    Origin::Ours,
+                )
+                .into(),
             ],
         )
         .into(),

@@ -69,7 +69,9 @@ impl<'m> Parts<'m> {
                     Severity::Warning,
                     "unused_provider",
                     &format!("deployment.configured_providers[{at}]"),
-                    format!("no route leads to provider \"{name}\", add it to a route or remove it"),
+                    format!(
+                        "no route leads to provider \"{name}\", add it to a route or remove it"
+                    ),
                 );
             }
         }
@@ -170,9 +172,10 @@ impl<'m> Parts<'m> {
             (format!("{path}.cached_rates[{at}]"), format!("{} {}", rate.provider, rate.model))
         });
         duplicates("price of cached input", cached, tell);
-        let units = cost.rate_units.iter().enumerate().map(|(at, unit)| {
-            (format!("{path}.rate_units[{at}].provider"), unit.provider.clone())
-        });
+        let units =
+            cost.rate_units.iter().enumerate().map(|(at, unit)| {
+                (format!("{path}.rate_units[{at}].provider"), unit.provider.clone())
+            });
         duplicates("unit of provider", units, tell);
         for (at, unit) in cost.rate_units.iter().enumerate() {
             if !self.providers.contains(unit.provider.as_str()) {
@@ -203,9 +206,9 @@ impl<'m> Parts<'m> {
                 }
             }
             let mut rates = cost.rates.iter();
-            if !rates.any(|rate| {
-                rate.provider == cached.provider && covers(&rate.model, &cached.model)
-            }) {
+            if !rates
+                .any(|rate| rate.provider == cached.provider && covers(&rate.model, &cached.model))
+            {
                 tell(
                     Severity::Error,
                     "unpriced_model",
@@ -261,7 +264,8 @@ fn price(rate: &Decimal, path: &str, tell: Tell<'_>) {
         let text = "write a price with digits and a point only, such as 0.435".to_owned();
         tell(Severity::Error, "bad_price", path, text);
     } else if decimals.len() > MAX_DECIMALS {
-        let text = format!("a price has {MAX_DECIMALS} decimals at most, round it or change its unit");
+        let text =
+            format!("a price has {MAX_DECIMALS} decimals at most, round it or change its unit");
         tell(Severity::Error, "bad_price", path, text);
     }
 }

@@ -47,12 +47,8 @@ pub fn read(file: String, text: String) -> Loaded {
     let tree = match tree::parse(&text) {
         Ok(tree) => tree,
         Err(why) => {
-            let place = Place {
-                file: file.clone(),
-                line: why.at.line,
-                column: why.at.column,
-                path: None,
-            };
+            let place =
+                Place { file: file.clone(), line: why.at.line, column: why.at.column, path: None };
             report.error("syntax", place, why.text);
             return Loaded { file, text, manifest: None, report, tree: None };
         }

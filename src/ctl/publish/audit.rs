@@ -129,7 +129,8 @@ pub fn read(log: &Path) -> Result<Vec<Line>, String> {
     let lines = (1..).zip(text.lines());
     lines
         .map(|(number, line)| {
-            serde_json::from_str(line).map_err(|why| format!("{name}:{number}: not a line of ours: {why}"))
+            serde_json::from_str(line)
+                .map_err(|why| format!("{name}:{number}: not a line of ours: {why}"))
         })
         .collect()
 }

@@ -12,7 +12,14 @@ use crate::command::check;
 use crate::status;
 
 /// How often it is asked.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// How long the new revision must have answered alone: nginx lets its old workers accept for a tenth of
+/// a second beside the new ones.
+const ALONE: Duration = Duration::from_millis(400);
 
 /// The nginx that serves a root.
 #[derive(Debug)]
@@ -46,15 +53,26 @@ impl Gateway {
         kill_process(pid, Signal::HUP).map_err(|why| {
             format!("nginx (process {}) cannot be told to reload: {why}", pid.as_raw_nonzero())
         })?;
-        let until = Instant::now() + wait;
+        let until = Instant::now() + wait + ALONE;
+        let mut alone_since = None;
         loop {
-            let said = match status::get(&self.revision_url, PAUSE * 20) {
-                Ok(text) if text.trim() == revision => return Ok(Reloaded::Answers),
+            let said = match status::get(&self.revision_url, ANSWER) {
+                Ok(text) if text.trim() == revision => {
+                    let since = *alone_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= ALONE {
+                        return Ok(Reloaded::Answers);
+                    }
+                    "it does not answer alone".to_owned()
+                }
                 Ok(text) => {
+                    alone_since = None;
                     let old: String = text.trim().chars().take(20).collect();
                     format!("revision \"{}\" still answers", old.escape_debug())
                 }
-                Err(why) => why,
+                Err(why) => {
+                    alone_since = None;
+                    why
+                }
             };
             if Instant::now() >= until {
                 return Err(format!("after {} s {said}", wait.as_secs()));

@@ -24,7 +24,9 @@ impl Root {
         let name = path.display();
         match fs::canonicalize(path) {
             Ok(path) if path.join("revisions").is_dir() => Ok(Self(path)),
-            _ => Err(format!("\"{name}\" is no root of publications, make one with: llmctl publish")),
+            _ => {
+                Err(format!("\"{name}\" is no root of publications, make one with: llmctl publish"))
+            }
         }
     }
 
@@ -87,7 +89,8 @@ impl Root {
 
     /// The number for a new revision; those of the log are taken, too, even if their folders are gone.
     pub fn next(&self) -> Result<u32, String> {
-        let logged = audit::read(&self.file("audit.log"))?.iter().filter_map(|line| line.revision).max();
+        let logged =
+            audit::read(&self.file("audit.log"))?.iter().filter_map(|line| line.revision).max();
         Ok(self.revisions().last().copied().max(logged).unwrap_or(0) + 1)
     }
 

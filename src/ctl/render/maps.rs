@@ -16,8 +16,7 @@ fn map(from: &str, to: &str, items: Vec<Item>) -> Item {
 /// The blocks in `http`.
 pub(super) fn http(folder: &str) -> Item {
     let bearer = vec![ours("~*^Bearer[ \t]+(.+)$", ["$1"]), ours("default", [""])];
-    let either =
-        vec![ours("default", ["$da_gateway_bearer_token"]), ours("", ["$http_x_api_key"])];
+    let either = vec![ours("default", ["$da_gateway_bearer_token"]), ours("", ["$http_x_api_key"])];
     let mut items = vec![
         note(""),
         note("The client's credential, and what the issuer's files say about it."),

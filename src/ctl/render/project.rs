@@ -89,9 +89,8 @@ impl<'m> Scope<'m> {
 
     /// The field that closes the project.
     fn closed(&self) -> Option<String> {
-        let closed = |status: &Option<String>| {
-            status.as_deref().is_some_and(|status| status != "active")
-        };
+        let closed =
+            |status: &Option<String>| status.as_deref().is_some_and(|status| status != "active");
         if closed(&self.organization.status) {
             return Some(format!("{}.status", self.organization_path));
         }

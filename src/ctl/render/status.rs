@@ -29,7 +29,8 @@ impl Scene<'_> {
             vec![ours("default_type", ["text/plain"]), ours("return", ["200", revision])],
         );
         let server = Directive::block("server", NONE, Origin::Ours, items).into();
-        let title = note("For this machine only: what the gateway does, and which revision answers.");
+        let title =
+            note("For this machine only: what the gateway does, and which revision answers.");
         Item::Part { name: "status.conf".to_owned(), items: vec![note(""), title, server] }
     }
 }

@@ -22,7 +22,8 @@ pub fn sums(path: &Path, query: &Query<'_>) -> Result<Sums, String> {
 
 fn read(path: &Path, query: &Query<'_>) -> Result<Sums, String> {
     let text = |why: rusqlite::Error| why.to_string();
-    let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(text)?;
+    let database =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(text)?;
     database.busy_timeout(BUSY).map_err(text)?;
     let columns: Vec<_> = query.by.iter().map(|by| column(*by)).collect();
     let columns = columns.join(", ");
@@ -67,9 +68,9 @@ fn of_row(row: &Row<'_>, groups: usize) -> Result<(Vec<String>, Sum), String> {
     let cost: Option<String> = row.get(3).map_err(text)?;
     let cost = match cost {
         None => llm_core::cost::Pico::ZERO,
-        Some(digits) => {
-            digits.parse().map_err(|_| format!("a row has the cost \"{digits}\", which is no amount"))?
-        }
+        Some(digits) => digits
+            .parse()
+            .map_err(|_| format!("a row has the cost \"{digits}\", which is no amount"))?,
     };
     let sum = Sum {
         requests: 1,

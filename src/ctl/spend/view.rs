@@ -73,7 +73,8 @@ pub fn json(by: &[By], sums: &Sums, out: &mut dyn Write) -> io::Result<()> {
 
 /// Bars, unit by unit: amounts of two units cannot be compared.
 pub fn chart(sums: &Sums, out: &mut dyn Write) -> io::Result<()> {
-    let mut units: Vec<&str> = sums.keys().filter_map(|key| key.last()).map(String::as_str).collect();
+    let mut units: Vec<&str> =
+        sums.keys().filter_map(|key| key.last()).map(String::as_str).collect();
     units.sort_unstable();
     units.dedup();
     for unit in units {

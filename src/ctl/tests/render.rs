@@ -1,5 +1,12 @@
 //! Does `llmctl render` make a configuration that says what the manifest says, and that nginx loads?
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; what tests share is not seen as a test"
+)]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -139,8 +146,7 @@ fn a_quota_of_one_client_does_not_touch_the_others() {
 fn the_issuers_maps_can_still_be_used() {
     let path = data("meter-fallback.yaml");
     let maps = "/runtime/generated/issuer";
-    let args =
-        ["render", path.to_str().unwrap(), "--client-auth", "maps", "--maps-dir", maps];
+    let args = ["render", path.to_str().unwrap(), "--client-auth", "maps", "--maps-dir", maps];
     let text = llmctl(&args).ok();
     for line in [
         "map $da_gateway_credential $da_client_auth_status {",
@@ -172,8 +178,7 @@ fn parts_together_are_the_whole() {
 #[test]
 fn a_plaintext_secret_is_refused_and_not_repeated() {
     let secret = "sk-live-0123456789abcdef";
-    let (_folder, path) =
-        changed("meter-fallback.yaml", &[("env:DEEPSEEK_API_KEY", secret)]);
+    let (_folder, path) = changed("meter-fallback.yaml", &[("env:DEEPSEEK_API_KEY", secret)]);
     for command in ["render", "check"] {
         let said = llmctl(&[command, path.to_str().unwrap()]).fails(1);
         assert!(said.contains("deployment.gateway.credentials[0].api_key"), "{said}");
@@ -181,8 +186,13 @@ fn a_plaintext_secret_is_refused_and_not_repeated() {
         assert!(said.contains(":54:9: "), "{said}");
         assert!(!said.contains(secret), "{said}");
     }
-    let (_folder, path) =
-        changed("meter-fallback.yaml", &[("      - provider: mimo\n        api_key", "      - provider: sk-live-0123456789abcdef\n        api_key")]);
+    let (_folder, path) = changed(
+        "meter-fallback.yaml",
+        &[(
+            "      - provider: mimo\n        api_key",
+            "      - provider: sk-live-0123456789abcdef\n        api_key",
+        )],
+    );
     let said = llmctl(&["check", path.to_str().unwrap()]).fails(1);
     assert!(said.contains("unknown provider") && !said.contains(secret), "{said}");
 }
@@ -217,7 +227,11 @@ fn loads(text: &str, folder: &Path, nginx: &Path, module: &Path) -> BTreeSet<Str
         text = text.replace(&format!("server {host}"), "server 127.0.0.1");
     }
     text = text.replace(" ssl;", ";").replace("listen 80;", "listen 127.0.0.1:18080;");
-    text = text.lines().filter(|line| !line.contains("ssl_certificate")).collect::<Vec<_>>().join("\n");
+    text = text
+        .lines()
+        .filter(|line| !line.contains("ssl_certificate"))
+        .collect::<Vec<_>>()
+        .join("\n");
     let main = folder.join("nginx.conf");
     let mut missing = BTreeSet::new();
     loop {
@@ -238,7 +252,14 @@ fn loads(text: &str, folder: &Path, nginx: &Path, module: &Path) -> BTreeSet<Str
             return missing;
         }
         let Some(name) = unknown(&result.error) else { panic!("{}\n{text}", result.error) };
-        let pending = ["llm_cost", "llm_ratelimit", "llm_metrics", "llm_status", "llm_auth_client", "llm_client"];
+        let pending = [
+            "llm_cost",
+            "llm_ratelimit",
+            "llm_metrics",
+            "llm_status",
+            "llm_auth_client",
+            "llm_client",
+        ];
         assert!(pending.iter().any(|room| name.starts_with(room)), "{}", result.error);
         if result.error.contains(&format!("unknown \"{name}\" variable")) {
             text = text.replace(&format!("${name}"), "$remote_addr");
@@ -262,8 +283,8 @@ fn nginx() -> Option<PathBuf> {
 }
 
 fn module() -> Option<PathBuf> {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../target/debian/ngx_http_llm_module.so");
+    let built =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debian/ngx_http_llm_module.so");
     let given = std::env::var_os("LLMCTL_TEST_MODULE").map(PathBuf::from);
     given.or(Some(built)).filter(|path| path.is_file())?.canonicalize().ok()
 }

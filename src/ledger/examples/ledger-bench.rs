@@ -7,13 +7,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_core::cost::{CostEvent, Dsn, TableName};
+use llm_core::cost::{CostEvent, Dsn, TableName, Text};
 use llm_ledger::journal::{Appender, Limits, Owner};
 use llm_ledger::sink::{Bounds, Postgres, Sink, Sqlite};
 use llm_ledger::{Settings, Shipper};
 
 #[path = "../fixture.rs"]
 mod fixture;
+
+/// Whether ids begin with the time.
+#[derive(Debug, Clone, Copy)]
+enum Ids {
+    Ordered,
+    Random,
+}
+
+/// Spreads numbers over all of 128 bits.
+const GOLDEN: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -28,12 +38,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn all(directory: &Path, count: u64, dsn: Option<&str>) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout();
-    let sqlite = Box::new(Sqlite::new(&directory.join("cost.db"), &TableName::default()));
-    drain(&mut out, directory, count, sqlite)?;
+    for ids in [Ids::Ordered, Ids::Random] {
+        let sqlite = Sqlite::new(&directory.join(format!("{ids:?}.db")), &TableName::default());
+        drain(&mut out, directory, count, Box::new(sqlite), ids)?;
+    }
     if let Some(dsn) = dsn {
         let dsn = Dsn::parse(&[dsn])?;
         let postgres = Postgres::new(dsn, &TableName::default(), Bounds::default());
-        drain(&mut out, directory, count, Box::new(postgres))?;
+        drain(&mut out, directory, count, Box::new(postgres), Ids::Random)?;
     }
     let status = std::fs::read_to_string("/proc/self/status")?;
     let memory = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
@@ -47,9 +59,10 @@ fn drain(
     directory: &Path,
     count: u64,
     sink: Box<dyn Sink>,
+    ids: Ids,
 ) -> Result<(), Box<dyn Error>> {
     let name = sink.name();
-    let journal = directory.join(format!("journal-{name}"));
+    let journal = directory.join(format!("journal-{name}-{ids:?}"));
     std::fs::create_dir_all(&journal)?;
     let owner = Owner::open(&journal, Limits { max_bytes: 8 << 30, workers: 2 })?;
     let mut appender = Appender::new(Arc::clone(&owner));
@@ -60,7 +73,11 @@ fn drain(
     let mut appending_on_cpu = Duration::ZERO;
     for chunk in 0..count.div_ceil(DISTINCT) {
         for (event, number) in events.iter_mut().zip(chunk * DISTINCT..) {
-            event.event_id = fixture::event(number).event_id;
+            let id = match ids {
+                Ids::Ordered => u128::from(number),
+                Ids::Random => u128::from(number + 1).wrapping_mul(GOLDEN),
+            };
+            event.event_id = Text::new(&format!("{id:032x}"));
         }
         let (started, on_cpu) = (Instant::now(), on_cpu()?);
         for event in &events {
@@ -91,7 +108,7 @@ fn drain(
     let rate = u128::from(appended) * 1000 / took.as_millis().max(1);
     writeln!(
         out,
-        "{name}: {appended} events in {took:?}, {rate} per second; {on_cpu:?} on the processor"
+        "{name}, {ids:?} ids: {appended} events in {took:?}, {rate} per second; {on_cpu:?} on the processor"
     )?;
     Ok(())
 }

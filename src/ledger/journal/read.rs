@@ -15,6 +15,9 @@ use super::frame::{BadHeader, HEADER_BYTES, MAX_FRAME_BYTES, Next, Seal};
 /// Holds the largest frame, and many of the usual ones.
 const WINDOW_BYTES: usize = 2 * MAX_FRAME_BYTES;
 
+/// A batch ends behind it, however many events it has.
+const BATCH_BYTES: u64 = 2 * 1024 * 1024;
+
 /// Reads the segments of a directory.
 #[derive(Debug)]
 pub struct Reader {
@@ -57,7 +60,7 @@ impl Reader {
         Self { directory: directory.to_owned(), window: Vec::new() }
     }
 
-    /// Up to `limit` events behind `from`, or about a window's worth of bytes of them. `life` is to be
+    /// Up to `limit` events behind `from`, or about two megabytes of them. `life` is to be
     /// known before the call: what was complete then is read as complete.
     pub fn read(
         &mut self,
@@ -68,7 +71,7 @@ impl Reader {
     ) -> io::Result<Batch> {
         let mut batch = Batch { end: from, ..Batch::default() };
         let mut bytes = 0;
-        while batch.events.len() < limit && bytes < WINDOW_BYTES as u64 {
+        while batch.events.len() < limit && bytes < BATCH_BYTES {
             let path = segment_path(&self.directory, owner, batch.end.segment);
             let start = batch.end.offset;
             let is_open = life.is_open(batch.end.segment);

@@ -12,11 +12,11 @@ const SUSPICIOUS_ROWS: usize = 16;
 
 /// What became of a batch.
 #[derive(Debug)]
-pub(super) struct Delivered<'a> {
+pub(crate) struct Delivered<'a> {
     /// Where the sink's own file ends.
-    pub(super) mark: Option<Mark>,
+    pub(crate) mark: Option<Mark>,
     /// Rows that were refused, with the reason.
-    pub(super) refused: Vec<(&'a CostEvent, String)>,
+    pub(crate) refused: Vec<(&'a CostEvent, String)>,
 }
 
 /// Writes all good rows. On an error some of them may have been written, none is refused, and all of

@@ -51,6 +51,10 @@ impl Slot {
         }
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.stats.name
+    }
+
     pub(super) fn stats(&self, waiting_events: u64) -> SinkStats {
         let is_connected = self.sink.is_connected();
         SinkStats { is_connected, waiting_events, ..self.stats.clone() }

@@ -64,7 +64,7 @@ struct Worker {
 impl Worker {
     fn new(directory: &Path, sinks: Vec<Box<dyn Sink>>) -> Self {
         let owner = Owner::open(directory, LIMITS).unwrap();
-        let settings = Settings { batch_rows: 100, ..Settings::default() };
+        let settings = Settings { batch_rows: 100, catch_up_rows: 100, ..Settings::default() };
         Self {
             appender: Appender::new(Arc::clone(&owner)),
             shipper: Shipper::new(Arc::clone(&owner), sinks, settings),

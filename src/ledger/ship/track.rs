@@ -23,7 +23,7 @@ pub(super) struct Track {
     /// The greatest epoch in each complete segment that every sink has passed.
     epochs: BTreeMap<u64, u64>,
     /// Another version of the program wrote what comes next.
-    pub(super) foreign_format: Option<u8>,
+    foreign_format: Option<u8>,
 }
 
 /// One sink's way through a track.
@@ -88,9 +88,32 @@ impl Track {
         if self.is_own() { Life::Writing(own.live()) } else { Life::Dead }
     }
 
-    /// Events that a lane has still before it.
-    pub(super) fn waiting_events(&self, lane: &Lane, appended: u64) -> u64 {
+    /// Events that a sink has still before it; `appended` are those of our own track so far.
+    pub(super) fn waiting_events_of(&self, lane: usize, appended: u64) -> u64 {
+        let Some(lane) = self.lanes.get(lane) else { return 0 };
         if self.is_own() { appended.saturating_sub(lane.events) } else { lane.events }
+    }
+
+    /// What an operator should know of what the first sink read, and once of another version's journal.
+    pub(super) fn tell_of_damage(
+        &mut self,
+        lane: usize,
+        batch: &Batch,
+    ) -> impl Iterator<Item = String> + use<> {
+        let (bytes, owner) = (batch.skipped_bytes, &self.owner);
+        let damaged = (bytes > 0 && lane == 0).then(|| {
+            format!("{bytes} damaged bytes in the journal of \"{owner}\" were passed over")
+        });
+        let foreign = batch
+            .foreign_format
+            .filter(|format| self.foreign_format.replace(*format) != Some(*format))
+            .map(|format| {
+                format!(
+                    "the journal of \"{owner}\" has format {format}, start the version that wrote it \
+                     to have it shipped"
+                )
+            });
+        damaged.into_iter().chain(foreign)
     }
 
     /// A batch was written by a lane's sink, or had nothing for it. `appended` was asked before the

@@ -22,8 +22,8 @@ pub(super) struct Table {
     pub(super) columns: &'static [Column],
     /// What no two rows share.
     pub(super) key: &'static [&'static str],
-    /// When a row's subject happened; readers ask for spans of it.
-    pub(super) time: &'static str,
+    /// A column that readers ask for spans of.
+    pub(super) index: Option<&'static str>,
 }
 
 /// The tables of events and of attempts.
@@ -33,13 +33,13 @@ pub(super) fn tables(name: &TableName, language: Language) -> [Table; 2] {
         name: name.clone(),
         columns: COLUMNS,
         key: &["event_id"],
-        time: "created_at",
+        index: Some("created_at"),
     };
     let attempts = Table {
         name: name.attempts(),
         columns: ATTEMPT_COLUMNS,
         key: &["event_id", "attempt_no"],
-        time: "started_at",
+        index: None,
         ..events.clone()
     };
     [events, attempts]
@@ -71,13 +71,19 @@ impl Table {
             let _ = write!(sql, "\"{}\" {}{not_null}, ", column.name, self.sql_type(column.kind));
         }
         let _ = write!(sql, "PRIMARY KEY ({}))", self.key.join(", "));
+        if self.language == Language::Sqlite && self.index.is_none() {
+            // Short rows that are reached by their key: the key's index is all there needs to be.
+            sql.push_str(" WITHOUT ROWID");
+        }
         sql
     }
 
-    pub(super) fn create_index(&self, column: &str) -> String {
+    pub(super) fn create_index(&self) -> Option<String> {
+        let column = self.index?;
         let name = format!("{}_{column}_idx", self.name());
         // An index lives in its table's schema: PostgreSQL takes no schema before its name.
-        format!("CREATE INDEX IF NOT EXISTS \"{name}\" ON {} (\"{column}\")", self.quoted())
+        let table = self.quoted();
+        Some(format!("CREATE INDEX IF NOT EXISTS \"{name}\" ON {table} (\"{column}\")"))
     }
 
     pub(super) fn add(&self, column: &Column) -> String {

@@ -6,6 +6,7 @@ use llm_core::fallback::{
     Decision, ErrorCode, Event, Failure, Mode, NextTarget, Situation, SkipReason, Verdict, decide,
 };
 use llm_core::health::Admit;
+use llm_core::metrics::AttemptEnd;
 use llm_core::ratelimit::DenyReason;
 use llm_core::request::estimate_tokens;
 
@@ -341,7 +342,8 @@ pub(super) fn note_failure(
     if decision.verdict == Verdict::NextTarget && attempt.reason.get().is_none() {
         attempt.reason.set(Some(failure.label()));
     }
-    tell(r, ctx, failure.told(), failure.label());
+    let end = failure.main.map_or(AttemptEnd::SemanticError, AttemptEnd::Failed);
+    tell(r, ctx, failure.told(), end);
     if decision.policy_allowed && decision.suppressed.is_some() {
         tell_rest(r, ctx);
     }

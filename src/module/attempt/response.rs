@@ -5,6 +5,7 @@ use llm_core::chunked::Dechunker;
 use llm_core::fallback::{
     Event, Failure, FailureClass, Feedback, Told, Verdict, error_code, fault_of_answer, is_open,
 };
+use llm_core::metrics::AttemptEnd;
 use llm_core::stream::{BodyEnd, Opening};
 
 use super::request::Holds;
@@ -297,7 +298,7 @@ fn refuse(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, event: 
 fn accept(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>) -> Head {
     let is_stream = upstream.is_event_stream();
     let first_token_ms = is_stream.then(|| ctx.attempt.duration_ms(r));
-    tell(r, ctx, Told::Status(upstream.status()), "ok");
+    tell(r, ctx, Told::Status(upstream.status()), AttemptEnd::Ok);
     ctx.attempt.suppressed.set(None);
     judge::note_success(r, ctx, first_token_ms);
     let_go(r, ctx, upstream)

@@ -63,7 +63,7 @@ pub fn event(
         tags: rules
             .tags
             .iter()
-            .map(|(name, value)| (Text::new(name), text(value.evaluate(r))))
+            .filter_map(|(name, value)| Some((Text::new(name), Text::new(&value.evaluate(r)?))))
             .collect(),
         charges,
         epoch,
@@ -88,10 +88,7 @@ fn attempts(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, bill: &Bill) -> V
         let target = routed.targets.get(note.target);
         let provider = target.and_then(|t| routed.compiled.routes.provider(t.provider));
         let is_last = index + 1 == notes.len() && accepted;
-        let duration_ms = match is_last {
-            true => r.elapsed_ms().saturating_sub(note.started_ms),
-            false => note.duration_ms,
-        };
+        let duration_ms = crate::metrics::duration_ms(r, note, is_last);
         let key = ctx.known_keys().zip(note.key);
         let key = key.and_then(|(keys, number)| keys.keyring.safe.credentials.key(number));
         AttemptRow {
@@ -99,7 +96,7 @@ fn attempts(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, bill: &Bill) -> V
             provider: provider.map(|provider| Text::new(&provider.name)).unwrap_or_default(),
             model: target.and_then(|t| t.model.as_deref()).map(Text::new).unwrap_or_default(),
             key_id: key.map(|key| Text::new(&key.id)).unwrap_or_default(),
-            outcome: Text::new(note.outcome),
+            outcome: Text::new(note.end.name()),
             status_code: note.status,
             started_at_ms: started_at_ms + note.started_ms,
             duration_ms,

@@ -11,7 +11,7 @@ use ngx::ffi::{
     NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING, NGX_HTTP_UPSTREAM_IGN_XA_CHARSET,
     NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES, NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE,
     NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_LOG_EMERG, NGX_LOG_WARN, NGX_OK,
-    SSL_CTX_set_default_verify_paths, ngx_command_t, ngx_conf_log_error, ngx_conf_t,
+    SSL_CTX_set_default_verify_paths, ngx_array_t, ngx_command_t, ngx_conf_log_error, ngx_conf_t,
     ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_upstream_conf_t, ngx_int_t,
     ngx_module_t, ngx_ssl_trusted_certificate, ngx_str_t, ngx_uint_t, off_t,
 };
@@ -25,6 +25,7 @@ const MAX_DEPTH: isize = 10;
 
 unsafe extern "C" {
     static mut ngx_http_proxy_module: ngx_module_t;
+    static mut ngx_http_log_module: ngx_module_t;
 }
 
 /// nginx's table of our directives, made from the surface.
@@ -88,6 +89,68 @@ pub(super) fn arguments(cf: *mut ngx_conf_t) -> Vec<String> {
         String::from_utf8_lossy(unsafe { bytes(*word) }).into_owned()
     };
     words.iter().skip(1).map(text).collect()
+}
+
+/// Defines a log format as a `log_format` line would, with JSON's escapes.
+pub(super) fn define_log_format(cf: *mut ngx_conf_t, name: &str, text: &str) -> *mut c_char {
+    const DIRECTIVE: &[u8] = b"log_format";
+    // SAFETY: nginx's own module; its commands end with one without a name.
+    let (mut command, index) =
+        unsafe { (ngx_http_log_module.commands, ngx_http_log_module.ctx_index) };
+    loop {
+        // SAFETY: within the table, see below.
+        let Some(row) = (unsafe { command.as_ref() }) else { break };
+        // SAFETY: the name of a command is static.
+        let found = unsafe { bytes(row.name) };
+        if found.is_empty() {
+            break;
+        }
+        if found == DIRECTIVE {
+            return run_log_format(cf, command, index, [DIRECTIVE, name.as_bytes(), text.as_bytes()]);
+        }
+        // SAFETY: the last row has no name, and we have not come to it.
+        command = unsafe { command.add(1) };
+    }
+    error(cf, "this nginx has no \"log_format\"")
+}
+
+fn run_log_format(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    index: ngx_uint_t,
+    [directive, name, text]: [&[u8]; 3],
+) -> *mut c_char {
+    // SAFETY: nginx reads the configuration into this pool.
+    let pool = unsafe { (*cf).pool };
+    let mut words = Vec::new();
+    for word in [directive, name, b"escape=json", text] {
+        // nginx keeps parts of the words.
+        let Some(copy) = super::pool::copy(pool, word) else {
+            return ngx::core::NGX_CONF_ERROR.cast();
+        };
+        words.push(super::borrowed(&copy));
+    }
+    let mut args = ngx_array_t {
+        elts: words.as_mut_ptr().cast(),
+        nelts: words.len(),
+        size: size_of::<ngx_str_t>(),
+        nalloc: words.len(),
+        pool,
+    };
+    // SAFETY: the module has a main configuration, made before any directive is read.
+    let conf = unsafe { *main_confs(cf).add(index) };
+    // SAFETY: the words of our own directive, put back below.
+    let own = unsafe { std::mem::replace(&mut (*cf).args, &raw mut args) };
+    // SAFETY: the row was found in the module's table.
+    let set = unsafe { (*command).set };
+    let rc = match set {
+        // SAFETY: called as nginx does when it meets the directive.
+        Some(set) => unsafe { set(cf, command, conf) },
+        None => ngx::core::NGX_CONF_ERROR.cast(),
+    };
+    // SAFETY: as above.
+    unsafe { (*cf).args = own };
+    rc
 }
 
 /// Reports a configuration error with file and line; the returned value goes back to nginx.

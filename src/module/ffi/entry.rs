@@ -17,9 +17,9 @@ use super::shm::Zone;
 use super::thread;
 use super::value::Reading;
 use super::{Request, buf, code, fenced, hooks, pool, process, request, variable};
-use crate::conf::{COMMANDS, LocConf, MainConf, Set};
+use crate::conf::{COMMANDS, Effect, LocConf, MainConf, Set};
 use crate::ratelimit::Board;
-use crate::{filter, phases, proxy, writer};
+use crate::{filter, metrics, phases, proxy, writer};
 
 pub(super) unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     fenced("preconfiguration", code::ERROR, || match variable::register(cf) {
@@ -95,7 +95,28 @@ fn prepare_ledger(cf: *mut ngx_conf_t, main: &mut MainConf) -> Result<(), String
         };
         main.limits = Some(Board { zone, state: state.map(|path| reading.prefixed(path)) });
     }
+    if main.needs_metrics() {
+        main.metrics = Some(prepare_metrics(cf, main)?);
+    }
     Ok(())
+}
+
+/// The zones of what is counted: the operator's, and beside it those of a fixed size for the last hour,
+/// the latest requests and the workers.
+fn prepare_metrics(cf: *mut ngx_conf_t, main: &MainConf) -> Result<metrics::Board, String> {
+    const HOUR_BYTES: usize = 2 << 20;
+    const RECENT_BYTES: usize = 320 << 10;
+    const WORKERS_BYTES: usize = 64 << 10;
+    let (name, bytes) = main.metric_lines.zone();
+    let failed = || format!("cannot add zone \"{name}\"");
+    let beside = |what: &str| format!("{name}_{what}");
+    Ok(metrics::Board {
+        series: Zone::add(cf, name, bytes).ok_or_else(failed)?,
+        hour: Zone::add(cf, &beside("hour"), HOUR_BYTES).ok_or_else(failed)?,
+        recent: Zone::add(cf, &beside("recent"), RECENT_BYTES).ok_or_else(failed)?,
+        workers: Zone::add(cf, &beside("workers"), WORKERS_BYTES).ok_or_else(failed)?,
+        layout: main.label_layout().into(),
+    })
 }
 
 fn push_handler(
@@ -143,10 +164,11 @@ pub(super) unsafe extern "C" fn merge_loc_conf(
         if conf.proxy.is_on() && conf.inherits_error_pages && stock.is_location() {
             stock.drop_error_pages();
         }
-        let Some(compiled) = &conf.compiled else { return ptr::null_mut() };
         // SAFETY: `create_main_conf` made ours; nobody else borrows it.
         let main =
             unsafe { &mut *(*conf::main_confs(cf).add(exports::ctx_index())).cast::<MainConf>() };
+        main.shows_metrics |= conf.metrics.shows();
+        let Some(compiled) = &conf.compiled else { return ptr::null_mut() };
         main.compiled.push(compiled.clone());
         let safe = conf.keyring.as_ref().map(|keyring| keyring.safe.clone());
         main.safes.extend(safe.clone());
@@ -190,8 +212,14 @@ pub(super) unsafe extern "C" fn set_directive(
         if let Err(text) = result {
             return conf::error(cf, &text);
         }
-        if row.is_content_handler {
-            Stock::of(cf).set_handler(Some(models_handler));
+        match row.effect {
+            None => {}
+            Some(Effect::Models) => Stock::of(cf).set_handler(Some(models_handler)),
+            Some(Effect::Metrics) => Stock::of(cf).set_handler(Some(metrics_handler)),
+            Some(Effect::Status) => Stock::of(cf).set_handler(Some(status_handler)),
+            Some(Effect::LogFormat) => {
+                return conf::define_log_format(cf, "llm_json", &llm_core::metrics::log_format());
+            }
         }
         ptr::null_mut()
     })
@@ -264,6 +292,26 @@ unsafe extern "C" fn models_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         // SAFETY: nginx passes a live request.
         match unsafe { Request::from_ptr(r) } {
             Some(r) => proxy::list_models(r),
+            None => code::ERROR,
+        }
+    })
+}
+
+unsafe extern "C" fn metrics_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    fenced("metrics handler", NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
+        // SAFETY: nginx passes a live request.
+        match unsafe { Request::from_ptr(r) } {
+            Some(r) => metrics::export(r),
+            None => code::ERROR,
+        }
+    })
+}
+
+unsafe extern "C" fn status_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    fenced("status handler", NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
+        // SAFETY: nginx passes a live request.
+        match unsafe { Request::from_ptr(r) } {
+            Some(r) => metrics::status(r),
             None => code::ERROR,
         }
     })

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use llm_core::{health, ratelimit};
+use llm_core::{health, metrics, ratelimit, status};
 use ngx::ffi::{
     ngx_conf_t, ngx_int_t, ngx_pagesize, ngx_shared_memory_add, ngx_shm_zone_t, ngx_shmtx_lock,
     ngx_shmtx_t, ngx_shmtx_unlock, ngx_slab_alloc, ngx_slab_pool_t,
@@ -30,6 +30,26 @@ unsafe impl Plain for health::Record {
 // SAFETY: a repr(C) struct of integers.
 unsafe impl Plain for ratelimit::Record {
     const LAYOUT: u64 = 0x6c6c_6d72_0000_0001;
+}
+
+// SAFETY: a repr(C) struct of integers.
+unsafe impl Plain for metrics::Record {
+    const LAYOUT: u64 = 0x6c6c_6d6d_0000_0001;
+}
+
+// SAFETY: a repr(C) struct of integers.
+unsafe impl Plain for status::Cell {
+    const LAYOUT: u64 = 0x6c6c_6d63_0000_0001;
+}
+
+// SAFETY: a repr(C) struct of integers and arrays of them; text is checked when it is read.
+unsafe impl Plain for status::Entry {
+    const LAYOUT: u64 = 0x6c6c_6d65_0000_0001;
+}
+
+// SAFETY: a repr(C) struct of integers.
+unsafe impl Plain for status::WorkerNote {
+    const LAYOUT: u64 = 0x6c6c_6d77_0000_0001;
 }
 
 /// A zone of `T` records; a plain handle, valid as long as its configuration.

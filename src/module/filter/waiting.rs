@@ -9,6 +9,7 @@ use llm_core::scrub::Cover;
 use llm_core::stream::Options;
 
 use super::{Answer, Events, errors};
+use crate::cost;
 use crate::ctx::RequestCtx;
 use crate::ffi::{Request, buf, code};
 use crate::proxy::{self, ClientAbort};
@@ -50,6 +51,10 @@ pub fn total_timeout(r: Request<'_>) {
 
 /// What the filters behind ours said of a part of the answer.
 pub fn passed_on(r: Request<'_>, ctx: &RequestCtx, rc: isize) -> isize {
+    if rc == code::OK && ctx.last_passed.get() && !r.has_unsent_output() {
+        // Not in the log phase: nginx may come there seconds later, when the client has closed.
+        cost::record(r, ctx);
+    }
     let ClientAbort::Finish(ms) = r.loc_conf().proxy.client_abort() else { return rc };
     let reads_on = rc == code::ERROR && ctx.attempt.finished.get().is_none();
     if !reads_on || ctx.client_gone.get() {

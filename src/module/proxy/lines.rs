@@ -5,7 +5,7 @@ use llm_core::route::{Alias, Pattern, Provider, RouteLine, Routes, Version};
 use llm_core::surface;
 use llm_core::units::parse_time_ms;
 
-use crate::conf::{Command, Set};
+use crate::conf::{Command, Effect, Set};
 use crate::setting::{Zero, duplicate, put, set, set_size, set_switch, set_time};
 
 /// What was written at one level; `None` is "not written here".
@@ -231,7 +231,7 @@ macro_rules! command {
         Command {
             directive: &surface::$directive,
             set: Set::Location($set),
-            is_content_handler: false,
+            effect: None,
         }
     };
 }
@@ -338,7 +338,7 @@ pub const COMMANDS: [Command; 22] = [
             }
             Ok(())
         }),
-        is_content_handler: true,
+        effect: Some(Effect::Models),
     },
     command!(LLM_PROXY_DIALECT_MODE, |args, conf| {
         let word = |name: &str| match name {

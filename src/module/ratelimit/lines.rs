@@ -150,11 +150,11 @@ macro_rules! command {
         Command {
             directive: &surface::$directive,
             set: Set::Location($set),
-            is_content_handler: false,
+            effect: None,
         }
     };
     (main $directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: Set::Main($set), is_content_handler: false }
+        Command { directive: &surface::$directive, set: Set::Main($set), effect: None }
     };
 }
 

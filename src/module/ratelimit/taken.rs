@@ -23,6 +23,7 @@ pub struct Taken {
     pub(super) assumed: Cell<Option<Rates>>,
     /// How much of its tightest budget is gone, in percent.
     pub(super) budget_used: Cell<Option<u64>>,
+    reserved_tokens: Cell<Option<u64>>,
     shown: Cell<Headers>,
 }
 
@@ -53,10 +54,14 @@ impl Taken {
         Guess { input_tokens: estimate.prompt_tokens, output_tokens: estimate.output_tokens }
     }
 
-    /// The most tokens that a limit keeps for it.
+    /// The most tokens that a limit kept for it.
     pub fn reserved_tokens(&self) -> Option<u64> {
-        let (request, attempt) = (self.request.borrow(), self.attempt.borrow());
-        request.iter().chain(attempt.iter()).filter_map(Held::reserved_tokens).max()
+        self.reserved_tokens.get()
+    }
+
+    pub(super) fn note_reserved(&self, held: &[Held]) {
+        let most = held.iter().filter_map(Held::reserved_tokens).max();
+        self.reserved_tokens.set(self.reserved_tokens.get().max(most));
     }
 
     /// How much of its tightest budget is gone, in percent.

@@ -14,12 +14,14 @@ use std::time::{Duration, Instant};
 use llm_core::cost::CostEvent;
 use llm_ledger::journal::{AppendError, Appender, Limits, Owner};
 use llm_ledger::sink::{Bounds, Log, Postgres, Sink, Sqlite};
-use llm_ledger::{Settings, Shipper};
+use llm_ledger::{Settings, Shipper, SinkStats};
 use parking_lot::Mutex;
 
-use self::checkpoint::Checkpoints;
+use self::checkpoint::{Checkpoints, wall_ms};
 use crate::conf::MainConf;
 use crate::cost::Store;
+use crate::metrics::WorkerNote;
+use crate::ffi::shm::Zone;
 use crate::ffi::thread::{self, with_nginx};
 use crate::ffi::{Level, log};
 
@@ -141,11 +143,14 @@ fn ship(conf: &MainConf, store: &Store, owner: Arc<Owner>) {
     let stop = Arc::new(AtomicBool::new(false));
     let (ending, ended) = mpsc::sync_channel(1);
     let (stopped, store, board) = (stop.clone(), store.clone(), conf.limits.clone());
+    let notes = conf.metrics.as_ref().map(|metrics| metrics.workers);
     let spawned = thread::spawn("llm-ledger", move || {
         let mut work = Work {
             shipper: Shipper::new(owner, sinks(&store), settings),
             checkpoints: board.and_then(Checkpoints::new),
             due: Instant::now() + CHECKPOINT,
+            workers: notes,
+            told: WorkerNote::default(),
         };
         let mut pause = Duration::ZERO;
         while !stopped.load(Ordering::Acquire) {
@@ -168,6 +173,9 @@ struct Work {
     shipper: Shipper,
     checkpoints: Option<Checkpoints>,
     due: Instant,
+    workers: Option<Zone<WorkerNote>>,
+    /// What was counted when it was last told.
+    told: WorkerNote,
 }
 
 impl Work {
@@ -176,6 +184,7 @@ impl Work {
         if self.due <= now {
             self.due = now + CHECKPOINT;
             self.checkpoint();
+            self.report();
         }
         let pause = self.shipper.step(now);
         self.tell();
@@ -191,8 +200,34 @@ impl Work {
         checkpoints.complete(&mut self.shipper);
     }
 
+    /// Tells scrapes and the status page what waits and what was done.
+    fn report(&mut self) {
+        let Some(zone) = self.workers else { return };
+        let stats = self.shipper.stats();
+        let sum = |of: fn(&SinkStats) -> u64| stats.sinks.iter().map(of).max().unwrap_or(0);
+        let now = WorkerNote {
+            waiting_events: stats.waiting_events,
+            oldest_ms: stats.oldest_ms.unwrap_or(0),
+            journal_bytes: stats.journal_bytes,
+            written: sum(|sink| sink.written),
+            dropped: stats.dropped,
+            dead_letters: sum(|sink| sink.dead_letters),
+            ..WorkerNote::default()
+        };
+        let since = WorkerNote {
+            written: now.written.saturating_sub(self.told.written),
+            dropped: now.dropped.saturating_sub(self.told.dropped),
+            dead_letters: now.dead_letters.saturating_sub(self.told.dead_letters),
+            ..now
+        };
+        self.told = now;
+        let pid = std::process::id();
+        with_nginx(|| zone.locked(|notes| since.report(notes, pid, wall_ms())));
+    }
+
     fn end(&mut self) {
         self.shipper.drain(Instant::now() + DRAIN);
+        self.report();
         self.tell();
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.save();

@@ -65,8 +65,11 @@ fn end<'a>(
     if count.trim().parse() != Ok(keys) {
         return Err(error(
             number,
-            &format!("the file should have {} keys and has {keys}, lines are missing; if not, \
-                      write \"end {keys}\"", count.trim()),
+            &format!(
+                "the file should have {} keys and has {keys}, lines are missing; if not, \
+                      write \"end {keys}\"",
+                count.trim()
+            ),
         ));
     }
     if rest.any(|line| !line.trim().is_empty()) {

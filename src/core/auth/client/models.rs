@@ -12,8 +12,9 @@ impl Models {
     #[must_use]
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let patterns: Vec<_> = patterns.into_iter().map(str::to_lowercase).collect();
-        let fits =
-            |text: &String| !text.is_empty() && !text.contains(|c: char| c == ',' || c.is_control());
+        let fits = |text: &String| {
+            !text.is_empty() && !text.contains(|c: char| c == ',' || c.is_control())
+        };
         (!patterns.is_empty() && patterns.iter().all(fits)).then_some(Self(patterns))
     }
 

@@ -1,3 +1,5 @@
+//! Do credentials get the verdict they deserve, and are key files read whole or not at all?
+
 use proptest::prelude::*;
 
 use super::*;

@@ -54,12 +54,12 @@ impl World {
         work(&mut Clerk::new(&mut with, owner, now_ms))
     }
 
-    fn take(&mut self, asks: &[Ask], mode: Mode) -> Result<Vec<Held>, Refused> {
+    fn take(&mut self, asks: &[Ask], mode: Mode) -> Result<Vec<Held>, Box<Refused>> {
         let mut held = Vec::new();
         match self.clerk(0, |clerk| clerk.take(asks, mode, &mut held)) {
             Some(refused) if refused.is_binding => {
                 assert!(held.is_empty());
-                Err(refused)
+                Err(Box::new(refused))
             }
             _ => Ok(held),
         }

@@ -60,3 +60,45 @@ fn a_lease_is_closed_once_and_only_by_its_holder() {
     table.close(first);
     assert!(table.is_open(second));
 }
+
+#[test]
+fn leases_leave_room_for_counters_between_them() {
+    let mut slots = vec![Record::default(); 4097];
+    let mut table = Table::new(&mut slots);
+    let mut owner = Owner::new(7);
+    for _ in 0..500 {
+        assert!(table.open(&mut owner, in_flight(1), 0).is_some());
+    }
+    let is_lease = |slot: &usize| table.get(*slot).is_some_and(|one| one.is(Kind::Lease));
+    let densest = (1..4081).map(|start| (start..start + 16).filter(is_lease).count()).max();
+    assert_eq!(densest, Some(16 / STRIDE));
+    assert_eq!(table.stats().evicted, 0);
+}
+
+#[test]
+fn leases_that_were_closed_are_the_next_ones() {
+    let mut slots = vec![Record::default(); 4097];
+    let mut table = Table::new(&mut slots);
+    let mut owner = Owner::new(7);
+    let mut four = || -> Vec<usize> {
+        let all: Vec<_> =
+            (0..4).map(|_| table.open(&mut owner, in_flight(1), 0).unwrap()).collect();
+        for at in &all {
+            table.close(*at);
+            owner.closed(*at);
+        }
+        all.iter().map(|at| at.slot).collect()
+    };
+    let first = four();
+    assert!((0..100).all(|_| four() == first));
+}
+
+#[test]
+fn leases_find_room_in_a_crowded_table_and_none_in_a_full_one() {
+    let mut slots = vec![Record::default(); 33];
+    let mut table = Table::new(&mut slots);
+    let mut owner = Owner::new(7);
+    let opened = (0..100).filter(|_| table.open(&mut owner, in_flight(1), 0).is_some()).count();
+    assert_eq!(opened, 32);
+    assert!(table.stats().full > 0);
+}

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use super::super::bucket::Portion;
 use super::super::clerk::{Ask, Clerk, Held, Want, Which};
 use super::super::estimate::Estimate;
-use super::super::key::Key;
 use super::super::label::Label;
 use super::super::line::{Basis, Measure, Reserve, Unpriced};
 use super::super::refusal::Refusal;
@@ -229,7 +228,7 @@ impl Limit {
                 Want::Draw { rate, measure, portion: Portion { amount, firm } }
             }
         };
-        let key = Key::new("identity").number(self.id).bytes(identity).finish();
+        let key = self.start.clone().bytes(identity).finish();
         Ask { which: Which::Limit(at), key, want }
     }
 }
@@ -238,7 +237,7 @@ impl Spending {
     /// A budget whose owner is not known cannot be kept.
     fn ask(&self, at: usize, keys: &[&[u8]], price: Pico, now_s: u64) -> Result<Ask, Refusal> {
         let window = self.calendar.at(now_s);
-        let mut key = Key::new("budget").number(self.id).number(window.start_s);
+        let mut key = self.start.clone().number(window.start_s);
         for index in &self.keys {
             let id = value(keys, *index);
             if id.is_empty() {

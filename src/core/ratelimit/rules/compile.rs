@@ -159,6 +159,7 @@ impl RuleSet {
             scope: line.scope,
             cap: line.cap,
             id,
+            start: Key::new("budget").number(id),
             keys,
             reserve: fixed.and_then(|one| one.amount),
         });
@@ -240,9 +241,11 @@ impl Draft<'_> {
                 None => id.number(0),
             };
         }
+        let id = id.finish();
         Limit {
             name: self.name(what),
-            id: id.finish(),
+            id,
+            start: Key::new("identity").number(id),
             key: self.key,
             quota: self.quota,
             model: self.model,

@@ -117,7 +117,9 @@ fn client(
 fn map(path: &Path) -> Result<Map, Failure> {
     // The place's line is told, the text of the line is not: it may be a credential.
     let items = parse_file(path).map_err(|(place, _)| {
-        Failure::new(format!("{place}: this is no map file of nginx, it needs: <credential> <value>;"))
+        Failure::new(format!(
+            "{place}: this is no map file of nginx, it needs: <credential> <value>;"
+        ))
     })?;
     let mut map = Map::new();
     for entry in directives(&items) {

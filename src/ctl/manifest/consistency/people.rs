@@ -38,8 +38,9 @@ pub(super) fn check(parts: &Parts<'_>, tell: Tell<'_>) {
 fn projects<'m>(parts: &Parts<'m>) -> impl Iterator<Item = (String, &'m Project)> {
     parts.manifest.organizations.iter().enumerate().flat_map(|(at, organization)| {
         let projects = organization.projects.iter().enumerate();
-        projects
-            .map(move |(project, found)| (format!("organizations[{at}].projects[{project}]"), found))
+        projects.map(move |(project, found)| {
+            (format!("organizations[{at}].projects[{project}]"), found)
+        })
     })
 }
 
@@ -53,8 +54,9 @@ fn check_ids(parts: &Parts<'_>, tell: Tell<'_>) {
     );
     duplicates(
         "organization slug",
-        organizations()
-            .map(|(at, o)| (format!("organizations[{at}].organization_slug"), &o.organization_slug)),
+        organizations().map(|(at, o)| {
+            (format!("organizations[{at}].organization_slug"), &o.organization_slug)
+        }),
         tell,
     );
     duplicates(

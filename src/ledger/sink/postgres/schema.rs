@@ -63,7 +63,7 @@ async fn migrate(client: &Client, tables: &[Table; 2]) -> Result<(), Failure> {
             let created = client.batch_execute(&table.create()).await;
             created.map_err(|error| cannot_create(&error, table))?;
             // Not on a table that is there: that would hold up its other users.
-            client.batch_execute(&table.create_index(table.time)).await?;
+            client.batch_execute(&table.create_index().unwrap_or_default()).await?;
         }
     }
     let [events, _] = tables;

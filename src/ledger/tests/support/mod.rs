@@ -235,7 +235,11 @@ pub struct Worker {
 impl Worker {
     pub fn new(journal: &Path, sinks: Vec<Box<dyn Sink>>) -> Self {
         let owner = Owner::open(journal, Limits { max_bytes: 1 << 30, workers: 4 }).unwrap();
-        let settings = Settings { gather: Duration::from_millis(10), ..Settings::default() };
+        let settings = Settings {
+            gather: Duration::from_millis(10),
+            catch_up_rows: 512,
+            ..Settings::default()
+        };
         Self {
             shipper: Shipper::new(Arc::clone(&owner), sinks, settings),
             appender: Appender::new(owner),

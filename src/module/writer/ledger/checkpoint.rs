@@ -173,7 +173,7 @@ fn replay_journal(zone: Zone<Record>, journal: &Path, after_epoch: u64, now_ms: 
 }
 
 /// nginx's cached clock belongs to its own thread.
-fn wall_ms() -> u64 {
+pub(super) fn wall_ms() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0))
 }

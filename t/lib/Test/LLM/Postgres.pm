@@ -93,7 +93,7 @@ sub start {
     }
     my $ready = wait_until {
         return 1 if waitpid($self->{pid}, WNOHANG) == $self->{pid};
-        return system("$binaries/pg_isready -q -h $self->{root} -p $self->{port}") == 0;
+        return system("$binaries/pg_isready -q -U postgres -h $self->{root} -p $self->{port}") == 0;
     } 20;
     return if $ready && kill 0 => $self->{pid};
     die "PostgreSQL did not start:\n", slurp("$self->{root}.log");

@@ -1,0 +1,194 @@
+//! `llm_status`: how things are, as JSON and as a page.
+
+use llm_core::metrics::Decision;
+use llm_core::status::{
+    Budget, BudgetInput, DecisionCount, Entry, Flow, Hour, Journal, Key, KeyState, Kind, PAGE,
+    PAGE_POLICY, Provider, ProviderState, Report, Ring, Shape, Target, minute_of, rfc3339,
+};
+
+use super::Board;
+use super::gauges::{self, ProviderNow, is_up};
+use crate::ffi::{Request, process, unix_ms};
+
+/// Why limits refuse, for the decisions of the last hour.
+const REASONS: [&str; 8] = [
+    "request_budget_exhausted",
+    "token_budget_exhausted",
+    "spend_budget_exhausted",
+    "concurrency_exhausted",
+    "identity_missing",
+    "request_exceeds_limit",
+    "unpriced_model",
+    "zone_full",
+];
+
+/// Answers with the page or the report.
+pub fn status(mut r: Request<'_>) -> isize {
+    if !r.is_main() {
+        return 403;
+    }
+    if !matches!(r.method(), b"GET" | b"HEAD") {
+        r.add_header("Allow", "GET, HEAD");
+        return 405;
+    }
+    r.add_header("Cache-Control", "no-store");
+    r.add_header("X-Content-Type-Options", "nosniff");
+    r.add_header("Vary", "Accept");
+    let shape = Shape::negotiated(r.path(), r.header("accept").unwrap_or_default());
+    match shape {
+        Shape::Html => {
+            r.add_header("Content-Security-Policy", PAGE_POLICY.trim());
+            r.add_header("Referrer-Policy", "no-referrer");
+            r.answer(200, shape.content_type(), PAGE.as_bytes())
+        }
+        Shape::Json => match &r.main_conf().metrics {
+            Some(board) => r.answer(200, shape.content_type(), &report(r, board).json()),
+            None => 404,
+        },
+    }
+}
+
+fn report(r: Request<'_>, board: &Board) -> Report {
+    let now_ms = unix_ms();
+    let streams = board.series.locked(|records| {
+        llm_core::metrics::Table::new(records).open_streams(process::is_alive)
+    });
+    let providers = gauges::providers(r);
+    let entries: Vec<Entry> =
+        board.recent.locked(|entries| Ring::new(entries).snapshot()).unwrap_or_default();
+    Report {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        node: crate::identity::node().to_owned(),
+        time: rfc3339(now_ms),
+        open_streams: streams.unwrap_or(0),
+        flows: flows(board, &providers, now_ms),
+        decisions: decisions(board, now_ms),
+        providers: providers.iter().map(|now| provider(r, board, now, now_ms)).collect(),
+        limits: Vec::new(),
+        budgets: gauges::budgets(r).iter().map(|found| budget(found, now_ms)).collect(),
+        journal: journal(r, now_ms),
+        recent: entries.iter().map(Entry::report).collect(),
+    }
+}
+
+fn provider(r: Request<'_>, board: &Board, now: &ProviderNow<'_>, now_ms: u64) -> Provider {
+    let until = |left_ms: u64| rfc3339(now_ms.saturating_add(left_ms));
+    let benched = || now.targets.iter().filter_map(|target| target.seen.benched_ms);
+    let state = match (is_up(now), benched().next().is_some()) {
+        (false, _) => ProviderState::Benched,
+        (true, true) => ProviderState::Degraded,
+        (true, false) => ProviderState::Up,
+    };
+    let recovers = now.probed_down_ms.or_else(|| benched().min());
+    let seen: Vec<_> = now.targets.iter().map(|target| &target.seen).collect();
+    let latencies: Vec<u64> = seen.iter().filter_map(|seen| seen.latency_ms).collect();
+    let ratios: Vec<u32> = seen.iter().map(|seen| seen.success_permille).collect();
+    let mean = |sum: u64, count: usize| (count > 0).then(|| sum / count as u64);
+    let success = mean(ratios.iter().map(|part| u64::from(*part)).sum(), ratios.len());
+    let kind = Kind::Provider(now.name);
+    let unit = r.main_conf().compiled.iter().find_map(|compiled| {
+        compiled.routes.provider_index(now.name)?;
+        Some(compiled.cost.card.unit(now.name).to_owned())
+    });
+    Provider {
+        name: now.name.to_owned(),
+        state,
+        benched_until: recovers.filter(|_| state == ProviderState::Benched).map(until),
+        latency_ms: mean(latencies.iter().sum(), latencies.len()),
+        success_ratio: success.map(|permille| permille as f64 / 1000.0),
+        unit,
+        keys: now
+            .keys
+            .iter()
+            .map(|(id, has_secret, benched_ms)| Key {
+                id: id.clone(),
+                state: match (has_secret, benched_ms) {
+                    (false, _) => KeyState::Missing,
+                    (true, Some(_)) => KeyState::Benched,
+                    (true, None) => KeyState::Ready,
+                },
+                until: benched_ms.map(until),
+            })
+            .collect(),
+        targets: now
+            .targets
+            .iter()
+            .filter_map(|target| {
+                let until = until(target.seen.benched_ms?);
+                Some(Target { model: target.model.clone(), key: target.key.clone(), until })
+            })
+            .collect(),
+        hour: board
+            .hour
+            .locked(|cells| Hour::new(cells).series(&board.layout, kind, minute_of(now_ms)))
+            .flatten(),
+    }
+}
+
+fn flows(board: &Board, providers: &[ProviderNow<'_>], now_ms: u64) -> Vec<Flow> {
+    let mut flows = Vec::new();
+    for from in providers {
+        for to in providers.iter().filter(|to| to.name != from.name) {
+            let count = total(board, Kind::Flow(from.name, to.name), now_ms);
+            if count > 0 {
+                flows.push(Flow { from: from.name.to_owned(), to: to.name.to_owned(), count });
+            }
+        }
+    }
+    flows
+}
+
+fn decisions(board: &Board, now_ms: u64) -> Vec<DecisionCount> {
+    let allowed = [(Decision::Allow, "")].into_iter();
+    let refused = [Decision::Deny, Decision::WouldDeny]
+        .into_iter()
+        .flat_map(|decision| REASONS.map(|reason| (decision, reason)));
+    allowed
+        .chain(refused)
+        .filter_map(|(decision, reason)| {
+            let count = total(board, Kind::Decision(decision.name(), reason), now_ms);
+            (count > 0).then(|| DecisionCount {
+                decision: decision.name().to_owned(),
+                reason: reason.to_owned(),
+                count,
+            })
+        })
+        .collect()
+}
+
+fn total(board: &Board, kind: Kind<'_>, now_ms: u64) -> u64 {
+    let total = |cells: &mut [_]| Hour::new(cells).total(&board.layout, kind, minute_of(now_ms));
+    board.hour.locked(total).unwrap_or(0)
+}
+
+fn budget(found: &llm_core::ratelimit::Budget, now_ms: u64) -> Budget {
+    let (scope, id) = gauges::scope_and_ids(found);
+    let label = found.label.as_ref();
+    let ends = found.window.end_s != u64::MAX;
+    let input = BudgetInput {
+        scope,
+        id: &id,
+        unit: label.map_or("", |label| label.unit()),
+        limit: found.limit,
+        spent: found.spent,
+        reserved: found.reserved,
+        window: label.map_or("", |label| label.span.name()),
+        start_ms: found.window.start_s.saturating_mul(1000),
+        end_ms: ends.then(|| found.window.end_s.saturating_mul(1000)),
+        soft: false,
+    };
+    Budget::new(&input, now_ms)
+}
+
+fn journal(r: Request<'_>, now_ms: u64) -> Option<Journal> {
+    let note = gauges::journal(r)?;
+    Some(Journal {
+        events: note.waiting_events,
+        bytes: note.journal_bytes,
+        max_bytes: r.main_conf().store.as_ref().map(|store| store.journal.max_bytes),
+        oldest_seconds: note.oldest_age_ms(now_ms) / 1000,
+        written: note.written,
+        dropped: note.dropped,
+        dead_letter: note.dead_letters,
+    })
+}

@@ -45,6 +45,18 @@ __DATA__
 --- no_error_log
 buffered to a temporary file
 
+=== a request behind a body in the same packet is served
+--- http_config
+    upstream one { server %%first%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_default_provider first;
+    client_body_buffer_size 256k;
+    location /v1/ { llm_proxy; proxy_pass http://one; }
+--- requests eval: main::requests_of(400, 2_000, 100_000, 900, 2_000)
+--- pipelined
+--- provider_first_got_body eval: main::sent(400, 2_000, 100_000, 900, 2_000)
+
 === bodies that nginx keeps in a file arrive as they are
 --- http_config
     upstream one { server %%first%%; }

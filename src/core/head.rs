@@ -65,9 +65,7 @@ const DROPPED: [&str; 4] = ["accept-encoding", "te", "upgrade", "proxy-connectio
 /// behind the head (`proxy_set_body`) stay. `None` when the text is not a request head.
 #[must_use]
 pub fn edit(text: &[u8], edit: &HeadEdit<'_>) -> Option<Vec<u8>> {
-    let end = memchr::memmem::find(text, b"\r\n\r\n")?;
-    let (head, rest) = text.split_at_checked(end)?;
-    let mut lines = Lines(head);
+    let mut lines = Lines(text);
     let request_line = lines.next()?;
     let request_line = request_line
         .strip_suffix(b" HTTP/1.0")
@@ -76,7 +74,11 @@ pub fn edit(text: &[u8], edit: &HeadEdit<'_>) -> Option<Vec<u8>> {
     out.extend_from_slice(request_line);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let (mut host_seen, mut version_seen) = (false, false);
-    for line in lines {
+    loop {
+        let line = lines.next()?;
+        if line.is_empty() {
+            break;
+        }
         let colon = memchr::memchr(b':', line)?;
         let (name, value) = line.split_at_checked(colon)?;
         let value = value.get(1..)?.trim_ascii();
@@ -101,7 +103,8 @@ pub fn edit(text: &[u8], edit: &HeadEdit<'_>) -> Option<Vec<u8>> {
     if let Credential::Operator { dialect, secret } = edit.credential {
         identify(&mut out, dialect, secret, version_seen);
     }
-    out.extend_from_slice(rest.strip_prefix(b"\r\n")?);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(lines.0);
     Some(out)
 }
 
@@ -154,8 +157,8 @@ fn is_dropped(name: &[u8], value: &[u8], edit: &HeadEdit<'_>) -> bool {
 
 /// nginx's `$host` is the client's in lower case and without the dot of a full name.
 fn same_host(one: &[u8], other: &[u8]) -> bool {
-    let without_dot = |host: &'_ [u8]| host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase();
-    without_dot(one) == without_dot(other)
+    let without_dot = |host| <[u8]>::strip_suffix(host, b".").unwrap_or(host);
+    without_dot(one).eq_ignore_ascii_case(without_dot(other))
 }
 
 fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -165,19 +168,18 @@ fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// What is left of a text whose lines end with both bytes.
 struct Lines<'a>(&'a [u8]);
 
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let end = memchr::memmem::find(self.0, b"\r\n").unwrap_or(self.0.len());
-        let (line, rest) = self.0.split_at_checked(end)?;
-        self.0 = rest.strip_prefix(b"\r\n").unwrap_or(rest);
-        Some(line)
+        memchr::memchr_iter(b'\n', self.0).find_map(|end| {
+            let line = self.0.get(..end)?.strip_suffix(b"\r")?;
+            self.0 = self.0.get(end + 1..)?;
+            Some(line)
+        })
     }
 }
 

@@ -2,8 +2,12 @@
 //! without allocation; `request`, `usage` and `stream` ask. It checks the grammar of RFC 8259, not
 //! UTF-8: callers that pass text on check that once for the whole.
 
+pub(crate) mod block;
+
 use std::borrow::Cow;
 use std::ops::Range;
+
+use block::{Block, escaped};
 
 /// Containers deeper than this are refused, so that no text makes a parser behind us overflow.
 pub const MAX_DEPTH: usize = 512;
@@ -13,7 +17,7 @@ pub const MAX_DEPTH: usize = 512;
 pub struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
-    block: Block,
+    hits: Hits,
 }
 
 /// Why a text is not JSON.
@@ -93,7 +97,7 @@ impl<'a> Scanner<'a> {
     /// A cursor at the start of `text`.
     #[must_use]
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, block: Block::default() }
+        Self { text, at: 0, hits: Hits::default() }
     }
 
     /// The byte that is read next.
@@ -150,25 +154,18 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a string.
+    #[inline]
     pub fn string(&mut self) -> Result<Text<'a>, JsonError> {
         self.expect(b'"')?;
         let start = self.at;
-        let mut escaped = false;
-        loop {
-            self.at = self.special();
-            match self.byte()? {
-                b'"' => {
-                    let raw = self.slice(&(start..self.at));
-                    self.at += 1;
-                    return Ok(Text { raw, escaped });
-                }
-                b'\\' => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return Err(JsonError::Syntax(self.at)),
-            }
+        self.at = self.special();
+        let escaped = self.text.get(self.at) != Some(&b'"');
+        if escaped {
+            self.escapes()?;
         }
+        let raw = self.slice(&(start..self.at));
+        self.at += 1;
+        Ok(Text { raw, escaped })
     }
 
     /// Steps over any value.
@@ -265,27 +262,80 @@ impl<'a> Scanner<'a> {
     }
 
     /// The position of the next quote, backslash or control character, or the end.
+    #[inline(always)]
     fn special(&mut self) -> usize {
         let mut at = self.at;
         while at < self.text.len() {
             let start = at & !(Block::BYTES - 1);
-            if start != self.block.start {
-                self.block = Block::read(self.text, start);
+            if start != self.hits.start {
+                self.hits = Hits::read(self.text, start);
             }
-            let hits = self.block.hits >> (at - start);
+            let hits = self.hits.bits >> (at - start);
             if hits != 0 {
-                return at + hits.trailing_zeros() as usize;
+                // The bytes behind the text count as hits.
+                return (at + hits.trailing_zeros() as usize).min(self.text.len());
             }
             at = start + Block::BYTES;
         }
         self.text.len()
     }
 
+    /// Goes on in a string that is more than plain text, to its closing quote. All escapes of 64 bytes
+    /// are checked together: a step for each would cost more than all else.
+    #[inline(never)]
+    fn escapes(&mut self) -> Result<(), JsonError> {
+        let mut carry = false;
+        while let Some(bytes) = self.text.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            let block = Block::of(bytes);
+            let (quotes, backslashes) = (block.equal(b'"'), block.equal(b'\\'));
+            let mut escapes_next = carry;
+            let escaped = escaped(backslashes, &mut escapes_next);
+            let ends = (quotes | block.control()) & !escaped;
+            let escaped = escaped & (ends & ends.wrapping_neg()).wrapping_sub(1);
+            let letters = escaped & !(quotes | backslashes);
+            if letters & !block.escapable() != 0 || !self.has_digits(letters & block.equal(b'u')) {
+                break;
+            }
+            if ends != 0 {
+                self.at += ends.trailing_zeros() as usize;
+                return if self.byte()? == b'"' { Ok(()) } else { Err(JsonError::Syntax(self.at)) };
+            }
+            carry = escapes_next;
+            self.at += Block::BYTES;
+        }
+        // The text ends here, or something in this block is wrong: a walk by bytes says what.
+        self.at -= usize::from(carry);
+        loop {
+            match self.byte()? {
+                b'"' => return Ok(()),
+                b'\\' => self.escape()?,
+                b' '.. => self.at += 1,
+                _ => return Err(JsonError::Syntax(self.at)),
+            }
+        }
+    }
+
+    /// Whether four digits follow each `u` of the block at the cursor.
+    #[inline(always)]
+    fn has_digits(&self, mut us: u64) -> bool {
+        while us != 0 {
+            let from = self.at + us.trailing_zeros() as usize + 1;
+            let digits = self.text.get(from..from + 4).unwrap_or_default();
+            if digits.len() < 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
+                return false;
+            }
+            us &= us - 1;
+        }
+        true
+    }
+
+    #[inline(always)]
     fn byte(&self) -> Result<u8, JsonError> {
         self.text.get(self.at).copied().ok_or(JsonError::Truncated)
     }
 
     /// The next byte that is not white space.
+    #[inline(always)]
     fn token(&mut self) -> Result<u8, JsonError> {
         loop {
             match self.byte()? {
@@ -295,6 +345,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline(always)]
     fn expect(&mut self, token: u8) -> Result<(), JsonError> {
         if self.token()? != token {
             return Err(JsonError::Syntax(self.at));
@@ -418,54 +469,26 @@ impl Nesting {
     }
 }
 
-/// Where quotes, backslashes and control characters stand in 64 bytes of the text: one bit for each
-/// byte. Strings are mostly shorter than that, so one look at the bytes serves several of them.
+/// Where quotes, backslashes and control characters stand in 64 bytes of the text. Strings are mostly
+/// shorter than that, so one look at the bytes serves several of them.
 #[derive(Debug, Clone)]
-struct Block {
+struct Hits {
     start: usize,
-    hits: u64,
+    bits: u64,
 }
 
-impl Default for Block {
+impl Default for Hits {
     fn default() -> Self {
-        Self { start: usize::MAX, hits: 0 }
+        Self { start: usize::MAX, bits: 0 }
     }
 }
 
-impl Block {
-    const BYTES: usize = 64;
-
+impl Hits {
+    #[inline(always)]
     fn read(text: &[u8], start: usize) -> Self {
         let rest = text.get(start..).unwrap_or_default();
-        let hits = if let Some(bytes) = rest.first_chunk() {
-            hits(bytes)
-        } else {
-            // The end of the text is a hit, too.
-            let mut bytes = [0; Self::BYTES];
-            bytes.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            hits(&bytes)
-        };
-        Self { start, hits }
+        Self { start, bits: Block::at_start_of(rest).special() }
     }
-}
-
-/// One bit for each quote, backslash or control character, the first byte's lowest. The compiler
-/// turns the first loop into vector instructions.
-fn hits(bytes: &[u8; Block::BYTES]) -> u64 {
-    let mut flags = [0; Block::BYTES];
-    for (flag, &byte) in flags.iter_mut().zip(bytes) {
-        *flag = u8::from((byte == b'"') | (byte == b'\\') | (byte < b' '));
-    }
-    let (words, _) = flags.as_chunks::<8>();
-    if words.iter().fold(0, |all, word| all | u64::from_le_bytes(*word)) == 0 {
-        return 0;
-    }
-    // The product moves the lowest bits of eight bytes next to each other, into the top byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    words
-        .iter()
-        .rev()
-        .fold(0, |hits, word| hits << 8 | u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56)
 }
 
 #[cfg(test)]

@@ -9,8 +9,11 @@ pub fn is_event_stream(content_type: &[u8]) -> bool {
 /// Whether it is JSON: `application/json` or a `+json` type.
 #[must_use]
 pub fn is_json(content_type: &[u8]) -> bool {
-    let essence = essence(content_type).to_ascii_lowercase();
-    essence == b"application/json" || essence.ends_with(b"+json")
+    const SUFFIX: &[u8] = b"+json";
+    let essence = essence(content_type);
+    let suffix = essence.len().checked_sub(SUFFIX.len()).and_then(|at| essence.get(at..));
+    essence.eq_ignore_ascii_case(b"application/json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(SUFFIX))
 }
 
 /// The type without its parameters.

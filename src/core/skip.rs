@@ -3,6 +3,8 @@
 
 use memchr::memchr;
 
+use crate::json::block::{self, escaped};
+
 /// The position behind the quote that ends a string, of which `bytes` are the next. `escape` says
 /// whether the byte before them escapes the first, and afterwards whether the last escapes the next.
 pub fn string_end(bytes: &[u8], escape: &mut bool) -> Option<usize> {
@@ -20,11 +22,12 @@ pub fn string_end(bytes: &[u8], escape: &mut bool) -> Option<usize> {
         }
         // Where one quote is escaped, others follow: blocks are read as long as they have some.
         while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-            let quotes = mask(block, |byte| byte == b'"');
+            let bytes = block::Block::of(block);
+            let quotes = bytes.equal(b'"');
             if quotes == 0 {
                 break;
             }
-            let ends = quotes & !escaped(mask(block, |byte| byte == b'\\'), escape);
+            let ends = quotes & !escaped(bytes.equal(b'\\'), escape);
             if ends != 0 {
                 *escape = false;
                 return Some(at + ends.trailing_zeros() as usize + 1);
@@ -85,25 +88,18 @@ struct Block {
 }
 
 impl Block {
-    const BYTES: usize = 64;
-
     fn read(text: &[u8]) -> Self {
-        if let Some(bytes) = text.first_chunk() {
-            return Self::of(bytes, Self::BYTES);
-        }
         // Behind the end stands what continues anything.
-        let mut bytes = [0; Self::BYTES];
-        bytes.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
-        Self::of(&bytes, text.len())
+        Self::of(block::Block::at_start_of(text), text.len().min(block::Block::BYTES))
     }
 
-    fn of(bytes: &[u8; Self::BYTES], length: usize) -> Self {
+    fn of(bytes: block::Block, length: usize) -> Self {
         let mut ends_in_escape = false;
-        let backslashes = mask(bytes, |byte| byte == b'\\');
+        let backslashes = bytes.equal(b'\\');
         let escaped = escaped(backslashes, &mut ends_in_escape);
         ends_in_escape |= escaped.checked_shr(length as u32).unwrap_or(0) & 1 == 1;
         // Each bit becomes the parity of the quotes up to it: whether its byte is in a string.
-        let mut inside = mask(bytes, |byte| byte == b'"') & !escaped;
+        let mut inside = bytes.equal(b'"') & !escaped;
         for distance in [1, 2, 4, 8, 16, 32] {
             inside ^= inside << distance;
         }
@@ -114,8 +110,8 @@ impl Block {
         // Brackets and braces of one direction differ in one bit.
         Self {
             length,
-            opening: mask(bytes, |byte| byte | 0x20 == b'{') & outside,
-            closing: mask(bytes, |byte| byte | 0x20 == b'}') & outside,
+            opening: bytes.equal_with(0x20, b'{') & outside,
+            closing: bytes.equal_with(0x20, b'}') & outside,
             ends_in_string: inside >> 63 == 1,
             ends_in_escape,
             is_broken: stray != 0,
@@ -140,35 +136,6 @@ impl Block {
         }
         None
     }
-}
-
-/// One bit for each byte that `is` wanted, the first byte's lowest. The compiler turns the first loop
-/// into vector instructions.
-fn mask(bytes: &[u8; Block::BYTES], is: impl Fn(u8) -> bool) -> u64 {
-    let mut flags = [0; Block::BYTES];
-    for (flag, byte) in flags.iter_mut().zip(bytes) {
-        *flag = u8::from(is(*byte));
-    }
-    // The product moves the lowest bits of eight bytes next to each other, into the top byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let (words, _) = flags.as_chunks::<8>();
-    words
-        .iter()
-        .rev()
-        .fold(0, |mask, word| mask << 8 | u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56)
-}
-
-/// The bytes that are escaped, from the backslashes among them: the second, fourth and so on of
-/// each run of backslashes, and the byte behind a run of odd length.
-fn escaped(backslashes: u64, carry: &mut bool) -> u64 {
-    const EVEN: u64 = 0x5555_5555_5555_5555;
-    // A backslash that is escaped starts nothing.
-    let backslashes = backslashes & !u64::from(*carry);
-    let behind = backslashes << 1 | u64::from(*carry);
-    let odd_starts = backslashes & !EVEN & !behind;
-    let (even_runs, overflow) = odd_starts.overflowing_add(backslashes);
-    *carry = overflow;
-    (EVEN ^ (even_runs << 1)) & behind
 }
 
 /// Steps over blocks without anything of interest, such as the numbers of an embedding.

@@ -248,7 +248,10 @@ impl JsonTap {
             _ => false,
         };
         if captured {
-            self.capture = Some(vec![first]);
+            // Enough for most usages.
+            let mut capture = Vec::with_capacity(512);
+            capture.push(first);
+            self.capture = Some(capture);
         }
         Some(match first {
             b'"' if self.member == Member::Model && self.model.is_some() => Place::InModel,
@@ -347,14 +350,14 @@ impl Key {
 
     fn member(&self, shape: Shape, inner: bool) -> Member {
         let Some(raw) = self.bytes.get(..self.length) else { return Member::Other };
-        let key = Text { raw, escaped: raw.contains(&b'\\') };
-        let name = key.decode().unwrap_or_default();
-        match (name.as_ref(), shape, inner) {
-            ("usage", _, _) => Member::Usage,
-            ("model", _, _) => Member::Model,
-            ("error", _, _) => Member::Error,
-            ("type", Shape::Event, false) => Member::Kind,
-            ("response" | "message", Shape::Event, false) => Member::Answer,
+        let key = Text { raw, escaped: memchr(b'\\', raw).is_some() };
+        let decoded = if key.escaped { key.decode() } else { None };
+        match (decoded.as_deref().map_or(raw, str::as_bytes), shape, inner) {
+            (b"usage", _, _) => Member::Usage,
+            (b"model", _, _) => Member::Model,
+            (b"error", _, _) => Member::Error,
+            (b"type", Shape::Event, false) => Member::Kind,
+            (b"response" | b"message", Shape::Event, false) => Member::Answer,
             _ => Member::Other,
         }
     }

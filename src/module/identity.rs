@@ -21,14 +21,13 @@ pub fn new_event_id() -> String {
                 portion.clear();
             }
         }
-        let mut id = String::with_capacity(ID_BYTES * 2);
-        for byte in portion.get(*at..*at + ID_BYTES).unwrap_or_default() {
-            for nibble in [byte >> 4, byte & 15] {
-                id.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
-            }
-        }
+        let bytes = portion.get(*at..*at + ID_BYTES).unwrap_or_default();
+        let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+        let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        let mut id = Vec::with_capacity(ID_BYTES * 2);
+        id.extend(digits);
         *at += ID_BYTES;
-        id
+        String::from_utf8(id).unwrap_or_default()
     })
 }
 

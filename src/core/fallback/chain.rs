@@ -65,17 +65,16 @@ pub struct Chain {
 impl Chain {
     /// An attempt has ended after so many milliseconds.
     pub fn attempt(&mut self, provider: &str, model: Option<&str>, told: Told, duration_ms: u64) {
-        let end = match told {
-            Told::Status(status) => format!(":{status}:{duration_ms}ms"),
-            Told::Class(class) => format!(":{}:{duration_ms}ms", class.name()),
-            Told::SemanticError => format!(":semantic_error:{duration_ms}ms"),
-        };
-        self.add(provider, model, &end);
+        self.add(provider, model, |text| match told {
+            Told::Status(status) => write!(text, ":{status}:{duration_ms}ms"),
+            Told::Class(class) => write!(text, ":{}:{duration_ms}ms", class.name()),
+            Told::SemanticError => write!(text, ":semantic_error:{duration_ms}ms"),
+        });
     }
 
     /// A target was passed over.
     pub fn skipped(&mut self, provider: &str, model: Option<&str>, reason: SkipReason) {
-        self.add(provider, model, &format!(":skipped({})", reason.name()));
+        self.add(provider, model, |text| write!(text, ":skipped({})", reason.name()));
     }
 
     /// The line; empty before the first target.
@@ -84,11 +83,18 @@ impl Chain {
         &self.text
     }
 
-    fn add(&mut self, provider: &str, model: Option<&str>, end: &str) {
+    fn add(
+        &mut self,
+        provider: &str,
+        model: Option<&str>,
+        end: impl FnOnce(&mut String) -> std::fmt::Result,
+    ) {
         if self.is_cut {
             return;
         }
         let before = self.text.len();
+        // Enough for most entries: a chain is written for every request.
+        self.text.reserve(64);
         if before > 0 {
             self.text.push_str(", ");
         }
@@ -97,7 +103,8 @@ impl Chain {
             self.text.push('/');
             put(&mut self.text, model);
         }
-        self.text.push_str(end);
+        // Writing to a string cannot fail.
+        let _ = end(&mut self.text);
         if self.text.len() + CUT.len() > MAX_BYTES {
             self.text.truncate(before);
             self.text.push_str(CUT);
@@ -109,8 +116,13 @@ impl Chain {
 /// Writes a name so that it cannot be taken for anything else: what is not visible ASCII, a comma and
 /// the percent sign itself become `%` and two digits.
 fn put(text: &mut String, name: &str) {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b',' | b'%');
+    if name.len() <= MAX_MODEL_BYTES && name.as_bytes().iter().all(is_plain) {
+        text.push_str(name);
+        return;
+    }
     for &byte in name.as_bytes().get(..MAX_MODEL_BYTES).unwrap_or(name.as_bytes()) {
-        if byte.is_ascii_graphic() && !matches!(byte, b',' | b'%') {
+        if is_plain(&byte) {
             text.push(char::from(byte));
         } else {
             // Writing to a string cannot fail.

@@ -110,7 +110,12 @@ impl Graph {
         let index = self.index(routes);
         let mut targets = vec![Target::first(provider, model)];
         let mut at = 0;
-        while let Some(target) = targets.get(at).cloned() {
+        while let Some(target) = targets.get(at) {
+            if !index.has_steps(target.provider) {
+                at += 1;
+                continue;
+            }
+            let target = target.clone();
             for step in index.steps(target.provider, target.model.as_deref()) {
                 let model = match (&target.model, &step.model) {
                     (Some(_), Some(model)) => Some(model),
@@ -172,6 +177,11 @@ impl Index {
             }
         }
         index
+    }
+
+    /// Whether any edge leads on from a provider.
+    fn has_steps(&self, provider: usize) -> bool {
+        self.groups.get(provider).is_some_and(|groups| !groups.is_empty())
     }
 
     /// The steps of the most specific `from` that this target is.

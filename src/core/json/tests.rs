@@ -1,5 +1,7 @@
 //! What the scanner takes for JSON, and what it says about the places of values.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn whole(text: &str) -> Result<Value, JsonError> {
@@ -117,5 +119,59 @@ fn a_text_that_ends_early_is_truncated_wherever_it_ends() {
     for end in 0..text.len() {
         let cut = &text[..end];
         assert_eq!(whole(cut), Err(JsonError::Truncated), "{cut}");
+    }
+}
+
+/// What a walk by bytes says of the string at the start of `text`: the place of its closing quote.
+fn string_by_bytes(text: &[u8]) -> Result<usize, JsonError> {
+    let mut at = 1;
+    loop {
+        match text.get(at).ok_or(JsonError::Truncated)? {
+            b'"' => return Ok(at),
+            b'\\' => {
+                at += 1;
+                let letter = text.get(at).ok_or(JsonError::Truncated)?;
+                let digits = if *letter == b'u' { 4 } else { 0 };
+                if !b"\"\\/bfnrtu".contains(letter) {
+                    return Err(JsonError::Syntax(at));
+                }
+                for _ in 0..digits {
+                    at += 1;
+                    if !text.get(at).ok_or(JsonError::Truncated)?.is_ascii_hexdigit() {
+                        return Err(JsonError::Syntax(at));
+                    }
+                }
+                at += 1;
+            }
+            0..b' ' => return Err(JsonError::Syntax(at)),
+            _ => at += 1,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn strings_end_and_break_where_a_walk_by_bytes_says(
+        before in 0..70usize,
+        text in r#"([a-dü]{0,9}|(\\["\\/bfnrt]){1,9}|\\u[0-9a-fA-F]{4}|\\\\){0,60}"#,
+        wrong in r#"()|()|"|\\[a-z0-9]|\\u[0-9a-g"\\]{0,5}|\\|[\x01\n]"#,
+        more in r#"([a-d]|\\n|")\PC{0,80}"#,
+    ) {
+        let string = format!("\"{text}{wrong}{more}");
+        let expected = string_by_bytes(string.as_bytes());
+        let padded = format!("{}{string}", " ".repeat(before));
+        let found = Scanner::new(padded.as_bytes()).string();
+        match (found, expected) {
+            (Ok(found), Ok(end)) => {
+                prop_assert_eq!(found.raw, &string.as_bytes()[1..end]);
+                prop_assert_eq!(found.escaped, found.raw.contains(&b'\\'));
+            }
+            (Err(JsonError::Syntax(found)), Err(JsonError::Syntax(at))) => {
+                prop_assert_eq!(found, at + before);
+            }
+            (found, expected) => prop_assert_eq!(found.err(), expected.err()),
+        }
     }
 }

@@ -196,6 +196,14 @@ fn admit_keys(
 ) -> Result<(), Unfit> {
     let known = ctx.keys(r);
     let watched = rules.mode != Mode::Basic || known.is_some();
+    if keys.is_empty() && !watched {
+        if look == Look::Take {
+            ctx.attempt.lease.set(None);
+            ctx.key.borrow_mut().key = None;
+            ctx.attempt.other_keys.borrow_mut().clear();
+        }
+        return Ok(());
+    }
     let candidates: Vec<Option<usize>> =
         if keys.is_empty() { vec![None] } else { keys.into_iter().map(Some).collect() };
     let now_ms = crate::ffi::now_ms();

@@ -94,7 +94,8 @@ fn edit_head(
     let key = ctx.key.borrow().key;
     let secret = keys.zip(key).and_then(|(keys, key)| keys.secrets.store.secret(key));
     let prefixes = [OWN_PREFIX, r.loc_conf().rules().map_or(OWN_PREFIX, |rules| &rules.prefix)];
-    let mut wrong_hosts = vec![client_host, without_port(client_host), r.host()];
+    let mut wrong_hosts = Vec::with_capacity(3 + routed.targets.len());
+    wrong_hosts.extend([client_host, without_port(client_host), r.host()]);
     // nginx's default is the block that `proxy_pass` named before the first attempt, whichever it was.
     let providers = routed.targets.iter().map(|target| target.provider);
     let providers = providers.filter_map(|index| routed.compiled.routes.provider(index));

@@ -3,12 +3,14 @@
 use std::ptr;
 
 use ngx::ffi::{
-    ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t, ngx_http_read_client_request_body,
-    ngx_http_request_t, ngx_int_t, ngx_palloc, ngx_pcalloc, ngx_pool_t, ngx_read_file, off_t,
+    ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t, ngx_create_temp_buf, ngx_http_core_loc_conf_t,
+    ngx_http_read_client_request_body, ngx_http_request_t, ngx_int_t, ngx_palloc, ngx_pcalloc,
+    ngx_pool_t, ngx_read_file, off_t,
 };
 
+use super::exports::tag;
 use super::pool::{self, PoolBytes};
-use super::{Request, borrowed, code, fenced};
+use super::{Request, borrowed, code, fenced, request};
 
 impl Request<'_> {
     /// Reads the body and runs the phases again when it is complete. The returned code goes back
@@ -19,8 +21,11 @@ impl Request<'_> {
     /// reference back.
     pub fn read_body(mut self) -> ngx_int_t {
         self.raw_mut().set_request_body_in_single_buf(1);
+        // What nginx then does by itself only costs a copy.
+        let _ = self.make_room();
         // SAFETY: the request is in a phase handler, as the function demands.
         let rc = unsafe { ngx_http_read_client_request_body(self.as_ptr(), Some(read_done)) };
+        self.give_back_room();
         if rc >= 300 {
             return rc;
         }
@@ -28,17 +33,63 @@ impl Request<'_> {
         code::DONE
     }
 
+    /// Lets nginx read the rest of the body right behind what came with the head. It does so only
+    /// where its buffer for heads has room, so that it gets a buffer that has, as large as the one
+    /// that it would make for the rest.
+    fn make_room(&mut self) -> Option<()> {
+        const HTTP_2: usize = 2000;
+        let raw = self.raw();
+        let length = usize::try_from(raw.headers_in.content_length_n).ok()?;
+        // SAFETY: the core module has a configuration for every location.
+        let core = unsafe {
+            &*(*raw.loc_conf.add(request::core_index())).cast::<ngx_http_core_loc_conf_t>()
+        };
+        let most = core.client_body_buffer_size + core.client_body_buffer_size / 4;
+        // SAFETY: a request whose head is read has its buffer.
+        let head = unsafe { &mut *raw.header_in };
+        let begun = (head.last as usize).saturating_sub(head.pos as usize);
+        if raw.http_version >= HTTP_2
+            || !raw.request_body.is_null()
+            || raw.headers_in.chunked() != 0
+            || raw.request_body_in_file_only() != 0
+            || begun == 0
+            || length <= begun
+            || length - begun >= most
+        {
+            return None;
+        }
+        // SAFETY: the request's pool is live.
+        let b = unsafe { ngx_create_temp_buf(self.pool(), length) };
+        // SAFETY: null, or the new buffer.
+        let room = unsafe { b.as_mut() }?;
+        // SAFETY: both have `begun` bytes and do not overlap.
+        unsafe { ptr::copy_nonoverlapping(head.pos, room.pos, begun) };
+        // SAFETY: within the new buffer.
+        room.last = unsafe { room.pos.add(begun) };
+        room.tag = tag();
+        room.shadow = head;
+        head.pos = head.last;
+        self.raw_mut().header_in = b;
+        Some(())
+    }
+
+    /// The buffer for heads is nginx's own again: it outlives the request.
+    fn give_back_room(&mut self) {
+        // SAFETY: as in `make_room`.
+        let room = unsafe { &*self.raw().header_in };
+        if room.tag == tag() {
+            self.raw_mut().header_in = room.shadow;
+        }
+    }
+
     /// The whole body in one piece; copied only when it is in a file or in pieces.
     pub fn body(&self) -> Option<PoolBytes> {
         let Some(body) = self.request_body() else { return Some(PoolBytes::EMPTY) };
         let chain = Links(body.bufs);
         let total: usize = chain.clone().map(|b| size(&b)).sum();
-        let mut links = chain.clone();
-        if let (Some(only), None) = (links.next(), links.next())
-            && !is_file(&only)
-        {
+        if let Some(start) = chain.start_of_run() {
             // SAFETY: the body's buffers are in the request's pool and are not written any more.
-            return Some(unsafe { PoolBytes::new(only.pos, total) });
+            return Some(unsafe { PoolBytes::new(start, total) });
         }
         // SAFETY: the request's pool is live.
         let start = unsafe { ngx_palloc(self.pool(), total.max(1)) }.cast::<u8>();
@@ -113,6 +164,7 @@ impl Request<'_> {
 unsafe extern "C" fn read_done(r: *mut ngx_http_request_t) {
     // SAFETY: nginx calls this with the request that it has read.
     let Some(mut r) = (unsafe { Request::from_ptr(r) }) else { return };
+    r.give_back_room();
     fenced("body", (), || crate::phases::body_read(r));
     // Without it a keep-alive client's body would be forgotten before the proxy sends it.
     r.raw_mut().set_preserve_body(1);
@@ -149,6 +201,21 @@ pub(super) fn link(pool: *mut ngx_pool_t, b: *mut ngx_buf_t) -> Option<*mut ngx_
 /// The buffers of a chain, by value: what is read of them does not change meanwhile.
 #[derive(Clone)]
 struct Links(*mut ngx_chain_t);
+
+impl Links {
+    /// Where the bytes of all buffers begin, if they follow each other in memory.
+    fn start_of_run(&self) -> Option<*mut u8> {
+        let mut links = self.clone();
+        let first = links.next().filter(|b| !is_file(b))?;
+        let mut end = first.last;
+        let in_a_run = links.all(|b| {
+            let follows = !is_file(&b) && b.pos == end;
+            end = b.last;
+            follows
+        });
+        in_a_run.then_some(first.pos)
+    }
+}
 
 impl Iterator for Links {
     type Item = ngx_buf_t;

@@ -61,6 +61,21 @@ pub(super) fn copy(pool: *mut ngx_pool_t, text: &[u8]) -> Option<PoolBytes> {
     Some(PoolBytes { start, len: text.len() })
 }
 
+/// Copies `parts` to `pool`, one behind the other; `None` when memory is out.
+pub(super) fn concat<const N: usize>(pool: *mut ngx_pool_t, parts: [&str; N]) -> Option<PoolBytes> {
+    let len = parts.iter().map(|part| part.len()).sum::<usize>();
+    // SAFETY: `pool` is the live pool of a request or a configuration.
+    let start = NonNull::new(unsafe { ngx_pnalloc(pool, len.max(1)) }.cast::<u8>())?;
+    let mut at = start.as_ptr();
+    for part in parts {
+        // SAFETY: the allocation has room for the sum of all parts and overlaps none.
+        unsafe { ptr::copy_nonoverlapping(part.as_ptr(), at, part.len()) };
+        // SAFETY: one past the end of the allocation at most.
+        at = unsafe { at.add(part.len()) };
+    }
+    Some(PoolBytes { start, len })
+}
+
 /// Moves `value` to `pool`; it is dropped when the pool is destroyed.
 pub(super) fn place<T>(pool: *mut ngx_pool_t, value: T) -> Option<NonNull<T>> {
     const { assert!(align_of::<T>() <= 16, "nginx aligns pool memory to 16 bytes") };

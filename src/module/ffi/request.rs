@@ -279,16 +279,26 @@ pub(super) fn core_index() -> usize {
 
 /// The first header of this name in a list.
 pub(super) fn header<'a>(list: &ngx_list_t, name: &str) -> Option<&'a [u8]> {
-    let mut found = None;
-    each_header(list, |header| {
-        // SAFETY: header lines live in request memory.
-        let key = unsafe { bytes(header.key) };
-        if found.is_none() && header.hash != 0 && key.eq_ignore_ascii_case(name.as_bytes()) {
-            // SAFETY: as above.
-            found = Some(unsafe { bytes(header.value) });
+    let mut part = Some(&list.part);
+    while let Some(current) = part {
+        if current.nelts > 0 {
+            let lines = current.elts.cast::<ngx_table_elt_t>();
+            // SAFETY: nginx keeps `nelts` initialised elements at `elts`.
+            let lines = unsafe { std::slice::from_raw_parts(lines, current.nelts) };
+            let named = lines.iter().find(|line| {
+                // SAFETY: header lines live in request memory.
+                let key = unsafe { bytes(line.key) };
+                line.hash != 0 && key.eq_ignore_ascii_case(name.as_bytes())
+            });
+            if let Some(line) = named {
+                // SAFETY: as above.
+                return Some(unsafe { bytes(line.value) });
+            }
         }
-    });
-    found
+        // SAFETY: null or the next part of the same list.
+        part = unsafe { current.next.as_ref() };
+    }
+    None
 }
 
 /// Puts what `cover` says in the place of a header's value.

@@ -86,7 +86,18 @@ impl Request<'_> {
 
     /// Adds a response header; nothing is added when memory is out.
     pub fn add_header(&mut self, name: &'static str, value: &str) {
-        let Some(value) = pool::copy(self.pool(), value.as_bytes()) else { return };
+        self.add_header_of(name, [value]);
+    }
+
+    /// The same with a number.
+    pub fn add_header_number(&mut self, name: &'static str, value: u64) {
+        let mut digits = [0; MAX_DIGITS];
+        self.add_header(name, decimal(value, &mut digits));
+    }
+
+    /// The same with a value in parts.
+    pub fn add_header_of<const N: usize>(&mut self, name: &'static str, value: [&str; N]) {
+        let Some(value) = pool::concat(self.pool(), value) else { return };
         // SAFETY: the list is initialised with the request.
         let line = unsafe { ngx_list_push(&raw mut self.raw_mut().headers_out.headers) };
         // SAFETY: null, or a new element, which nginx leaves uninitialised: all zero is valid.
@@ -150,6 +161,23 @@ impl Request<'_> {
         // SAFETY: the request is live and its head has been sent.
         Some(unsafe { ngx_http_output_filter(self.as_ptr(), link) })
     }
+}
+
+/// Digits of the largest number.
+const MAX_DIGITS: usize = 20;
+
+/// A number as text; most requests have several, so that it is not allocated.
+fn decimal(mut number: u64, digits: &mut [u8; MAX_DIGITS]) -> &str {
+    let mut at = MAX_DIGITS;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        at -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(at..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default()
 }
 
 fn drop_line(line: &mut *mut ngx_table_elt_t) {

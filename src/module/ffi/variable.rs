@@ -1,12 +1,16 @@
 //! nginx variables: a name, and a function that says its value for a request.
 
 use ngx::ffi::{
-    NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t, ngx_int_t,
-    ngx_variable_value_t,
+    __BindgenBitfieldUnit, NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable,
+    ngx_http_request_t, ngx_int_t, ngx_variable_value_t,
 };
 
 use super::{Request, borrowed, code, fenced, pool};
 use crate::conf::VARIABLES;
+
+/// nginx's `valid` flag, behind the length, on the little-endian machines that we are built for.
+const VALID: u32 = 1 << 28;
+const _: () = assert!(cfg!(target_endian = "little"));
 
 /// A variable's text, or `None` for *not found*.
 pub type Get = fn(Request<'_>) -> Option<String>;
@@ -40,10 +44,10 @@ unsafe extern "C" fn get(
         let text = VARIABLES.get(index).and_then(|(_, get)| get(r));
         match text.and_then(|text| pool::copy(r.pool(), text.as_bytes())) {
             Some(text) => {
-                v.set_valid(1);
-                v.set_no_cacheable(0);
-                v.set_not_found(0);
-                v.set_len(u32::try_from(text.len()).unwrap_or(0));
+                // The setters go bit by bit, and the length has 28.
+                let length = u32::try_from(text.len()).ok().filter(|length| *length < VALID);
+                v._bitfield_1 =
+                    __BindgenBitfieldUnit::new((VALID | length.unwrap_or(0)).to_le_bytes());
                 v.data = text.as_ptr().cast_mut();
             }
             None => v.set_not_found(1),

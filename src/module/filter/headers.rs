@@ -16,7 +16,7 @@ pub(super) fn add(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
     if r.loc_conf().proxy.discloses_provider() {
         name_providers(r, ctx, routed, answered);
     }
-    r.add_header("X-LLM-Latency-Ms", &r.elapsed_ms().to_string());
+    r.add_header_number("X-LLM-Latency-Ms", r.elapsed_ms());
     r.add_header("X-LLM-Event-Id", &ctx.event_id);
     let feedback = ctx.attempt.feedback.get();
     for (name, value) in [
@@ -25,7 +25,7 @@ pub(super) fn add(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
         ("X-LLM-Remaining-Requests", feedback.remaining_requests),
     ] {
         if let Some(value) = value.filter(|_| answered) {
-            r.add_header(name, &value.to_string());
+            r.add_header_number(name, value);
         }
     }
     if routed.policy.enabled {
@@ -53,12 +53,12 @@ fn name_providers(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed, answer
     if let Some(provider) = routed.provider().filter(|_| answered) {
         r.add_header("X-LLM-Provider", &provider.name);
         if let Some(model) = routed.model() {
-            r.add_header("X-LLM-Served-By", &format!("{}/{}", provider.name, model));
+            r.add_header_of("X-LLM-Served-By", [&provider.name, "/", model]);
         }
     }
-    let chain = ctx.attempt.chain.borrow().text().to_owned();
-    if !chain.is_empty() {
-        r.add_header("X-LLM-Chain", &chain);
+    let chain = ctx.attempt.chain.borrow();
+    if !chain.text().is_empty() {
+        r.add_header("X-LLM-Chain", chain.text());
     }
     if !routed.policy.enabled {
         return;
@@ -77,7 +77,7 @@ fn tell_fallback(r: &mut Request<'_>, ctx: &RequestCtx) {
     let suppressed = attempt.suppressed.get();
     r.add_header("X-Fallback-Attempted", flag(attempt.reason.get().is_some()));
     r.add_header("X-Fallback-Suppressed", flag(suppressed.is_some()));
-    r.add_header("X-Fallback-Attempt-Count", &attempt.made.get().to_string());
+    r.add_header_number("X-Fallback-Attempt-Count", attempt.made.get().into());
     r.add_header("X-Fallback-Reason", attempt.reason.get().unwrap_or("none"));
     r.add_header("X-Fallback-Policy-Allowed", flag(attempt.policy_allowed.get()));
     r.add_header("X-Fallback-Policy-Mismatch", "0");

@@ -120,22 +120,21 @@ fn resolve(
     compiled: &Rc<Compiled>,
 ) -> Result<Routed, Rejection> {
     let facts = asked.facts.as_ref();
-    let text = |field: Option<&Field<'static>>| field.map(|field| field.text.clone().into_owned());
-    let model = text(facts.and_then(|facts| facts.model.as_ref()));
-    let provider_field = text(facts.and_then(|facts| facts.provider.as_ref()));
+    let model = facts.and_then(|facts| facts.model.as_ref()).map(|field| &*field.text);
+    let provider_field = facts.and_then(|facts| facts.provider.as_ref()).map(|field| &*field.text);
     let passed_unread = facts.is_none() && !asked.body.is_empty();
     let ask = Ask {
         endpoint: if passed_unread { Endpoint::Other } else { ctx.endpoint.get() },
         method_has_body: !passed_unread && (!asked.body.is_empty() || !r.is_bodiless_method()),
-        model: model.as_deref(),
-        provider_field: provider_field.as_deref(),
+        model,
+        provider_field,
     };
     let resolution = compiled.routes.resolve(&ask)?;
     let chosen = fallback::choose(
         r,
         &compiled.routes,
         &compiled.rules,
-        model.as_deref(),
+        model,
         resolution.provider,
         resolution.model.as_deref(),
     )?;

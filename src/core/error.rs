@@ -329,6 +329,43 @@ impl Rejection {
         Self::new(503, "ratelimit_zone_full", message).with_retry_after(1)
     }
 
+    /// 401: no key of ours came with the request.
+    #[must_use]
+    pub fn client_key_missing() -> Self {
+        let message = "You did not provide a key. Send it as \"Authorization: Bearer <key>\" or in \
+                       \"x-api-key\".";
+        Self::new(401, "missing_api_key", message)
+    }
+
+    /// 401 or 403: the key is not good. The code tells why, as far as its owner may know.
+    #[must_use]
+    pub fn client_key_refused(verdict: crate::auth::client::Verdict<'_>) -> Self {
+        use crate::auth::client::Verdict;
+        let (status, code, message) = match verdict {
+            Verdict::Active(_) => return Self::internal(),
+            Verdict::Unknown => (401, "invalid_api_key", "This key is not known here."),
+            Verdict::Suspended(_) => (403, "api_key_suspended", "This key is suspended."),
+            Verdict::Revoked(_) => (403, "api_key_revoked", "This key was revoked. Ask for another."),
+            Verdict::Expired(_) => (403, "api_key_expired", "This key has expired. Ask for another."),
+        };
+        Self::new(status, code, message)
+    }
+
+    /// 403: the key belongs to somebody else than this place is for.
+    #[must_use]
+    pub fn client_key_out_of_scope() -> Self {
+        let message = "This key is not for this address. Use the one that came with it.";
+        Self::new(403, "api_key_out_of_scope", message)
+    }
+
+    /// 403: the key is not for this model.
+    #[must_use]
+    pub fn model_not_allowed(model: &str) -> Self {
+        let message =
+            format!("This key is not for the model \"{}\". Ask for another model.", quoted(model));
+        Self::new(403, "model_not_allowed", message).with_param("model")
+    }
+
     /// 503: the events of finished requests have filled their journal.
     #[must_use]
     pub fn journal_full() -> Self {

@@ -124,6 +124,8 @@ fn take<const BYTES: usize>(rest: &mut &[u8]) -> Result<[u8; BYTES], StateError>
 pub struct Replayed {
     /// Events whose charges were given.
     pub events: u64,
+    /// The greatest epoch of any event: later ones must be greater.
+    pub last_epoch: u64,
     /// Damaged bytes.
     pub skipped_bytes: u64,
     /// Owners with segments that another version of the program wrote.
@@ -152,6 +154,7 @@ pub fn replay(
             replayed.skipped_bytes += batch.skipped_bytes;
             for event in batch.events.iter().filter(|event| event.epoch > after_epoch) {
                 replayed.events += 1;
+                replayed.last_epoch = replayed.last_epoch.max(event.epoch);
                 event.charges.iter().for_each(|one| charge(one, event.created_at_ms));
             }
             if batch.foreign_format.is_some() {

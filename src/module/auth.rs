@@ -15,11 +15,12 @@ use llm_core::route::Routes;
 use llm_core::scrub::Mask;
 use llm_core::surface;
 
+use crate::client::{ClientKeys, ClientScope};
 use crate::conf::{Command, LocConf, Set};
 use crate::ctx::RequestCtx;
 use crate::ffi::Request;
 use crate::ffi::value::{ComplexValue, Reading};
-use crate::setting::{put, set_switch};
+use crate::setting::{duplicate, put, set_switch};
 
 /// Keys the fingerprints; it must not change, or quotas by fingerprint start afresh.
 const FINGERPRINT_SALT: &[u8] = b"ngx-llm credential fingerprint 1";
@@ -41,6 +42,9 @@ pub struct Conf {
     provider: Option<String>,
     fallback_shared: Option<bool>,
     fail_closed: Option<bool>,
+    /// The inner `None` is `off`.
+    client_keys: Option<Option<Arc<ClientKeys>>>,
+    client_scope: Option<ClientScope>,
 }
 
 impl Conf {
@@ -64,6 +68,18 @@ impl Conf {
         self.provider = self.provider.take().or_else(|| outer.provider.clone());
         self.fallback_shared = self.fallback_shared.or(outer.fallback_shared);
         self.fail_closed = self.fail_closed.or(outer.fail_closed);
+        self.client_keys = self.client_keys.take().or_else(|| outer.client_keys.clone());
+        self.client_scope = self.client_scope.take().or_else(|| outer.client_scope.clone());
+    }
+
+    /// The keys that clients are asked for.
+    pub fn client_keys(&self) -> Option<&Arc<ClientKeys>> {
+        self.client_keys.as_ref()?.as_ref()
+    }
+
+    /// Whose they must be.
+    pub fn client_scope(&self) -> Option<&ClientScope> {
+        self.client_scope.as_ref()
     }
 
     /// `llm_auth`
@@ -73,6 +89,16 @@ impl Conf {
 
     /// The keys that the lines mean, read and checked.
     pub fn compile(&self, routes: &Routes, reading: &Reading) -> Result<Option<Keyring>, String> {
+        if let Some(keys) = self.client_keys() {
+            if !self.is_on() {
+                return Err("\"llm_auth_client_keys\" needs \"llm_auth on\": else the client's key \
+                            would be sent to the provider"
+                    .to_owned());
+            }
+            keys.load(reading)?;
+        } else if self.client_scope.is_some() {
+            return Err("\"llm_auth_client_scope\" needs \"llm_auth_client_keys\", add it".to_owned());
+        }
         if !self.is_on() {
             return Ok(None);
         }
@@ -301,7 +327,7 @@ macro_rules! command {
 }
 
 /// The room's directives.
-pub const COMMANDS: [Command; 11] = [
+pub const COMMANDS: [Command; 13] = [
     command!(LLM_AUTH, |args, conf| set_switch("llm_auth", &mut conf.auth.on, args)),
     command!(LLM_AUTH_CREDENTIAL, |args, conf| add("llm_auth_credential", args, conf)),
     command!(LLM_AUTH_TENANT_CREDENTIAL, |args, conf| {
@@ -326,6 +352,22 @@ pub const COMMANDS: [Command; 11] = [
     }),
     command!(LLM_AUTH_FAIL_CLOSED, |args, conf| {
         set_switch("llm_auth_fail_closed", &mut conf.auth.fail_closed, args)
+    }),
+    command!(LLM_AUTH_CLIENT_KEYS, |args, conf| {
+        let keys = match args {
+            ["off"] => Some(None),
+            [""] => None,
+            [name] => Some(Some(ClientKeys::new(name))),
+            _ => None,
+        };
+        put("llm_auth_client_keys", &mut conf.auth.client_keys, args, keys, "a file, or \"off\"")
+    }),
+    command!(LLM_AUTH_CLIENT_SCOPE, |args, conf| {
+        if conf.auth.client_scope.is_some() {
+            return Err(duplicate("llm_auth_client_scope"));
+        }
+        conf.auth.client_scope = Some(ClientScope::parse(args)?);
+        Ok(())
     }),
 ];
 

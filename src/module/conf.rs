@@ -10,6 +10,7 @@ use llm_core::route::{Provider, Routes};
 use llm_core::surface::Directive;
 
 use crate::auth::{Keyring, Safe};
+use crate::client::ClientKeys;
 use crate::fallback::{Rules, ZoneLine};
 use crate::ffi::hooks::Block;
 use crate::ffi::shm::Zone;
@@ -97,6 +98,8 @@ pub struct MainConf {
     pub health: Option<Zone<llm_core::health::Record>>,
     /// The keys whose files are watched.
     pub safes: Vec<Arc<Safe>>,
+    /// The files of client keys that are watched.
+    pub client_keys: Vec<Arc<ClientKeys>>,
     /// `llm_fallback_probe` lines, with the location's routes and keys.
     pub probe_lines: Vec<(ProbeLine, Rc<Compiled>, Option<Arc<Safe>>)>,
     /// What they mean, once all blocks are known.

@@ -298,7 +298,8 @@ impl RequestCtx {
 
     /// A number that differs from request to request.
     pub fn random(&self) -> u64 {
-        let digits = self.event_id.get(..16).unwrap_or_default();
+        // The first digits are the time.
+        let digits = self.event_id.get(16..).unwrap_or_default();
         let seed = u64::from_str_radix(digits, 16).unwrap_or(0);
         seed.rotate_left(self.attempt.made.get().wrapping_mul(13))
     }

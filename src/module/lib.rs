@@ -5,6 +5,7 @@
 
 mod attempt;
 mod auth;
+mod client;
 mod conf;
 mod cost;
 mod ctx;

@@ -13,7 +13,7 @@ use llm_core::error::Rejection;
 use crate::conf::LocConf;
 use crate::ctx::{Intake, RequestCtx};
 use crate::ffi::{Request, code};
-use crate::{attempt, cost, filter, proxy};
+use crate::{attempt, client, cost, filter, proxy};
 
 const FORBIDDEN: u16 = 403;
 const INTERNAL_SERVER_ERROR: isize = 500;
@@ -41,10 +41,15 @@ pub fn precontent(r: Request<'_>) -> isize {
             }
         };
     }
-    match r.create_ctx(new_ctx(r, conf)) {
-        Some(_) => r.read_body(),
-        None => INTERNAL_SERVER_ERROR,
+    let Some(ctx) = r.create_ctx(new_ctx(r, conf)) else { return INTERNAL_SERVER_ERROR };
+    if let Err(rejection) = client::check(r) {
+        // Before its body is read: a stranger costs nothing.
+        ctx.intake.set(Intake::Refused);
+        ctx.rejection.replace(Some(rejection));
+        filter::refuse(r, ctx);
+        return code::DONE;
     }
+    r.read_body()
 }
 
 /// The body is there: facts, then route. Called once, before PRECONTENT runs again.

@@ -12,7 +12,7 @@ pub use intake::{injects_usage, install, route};
 pub use lines::{COMMANDS, ClientAbort, Conf, DialectMode, ResponseModel, Unparsed};
 
 use crate::ffi::Request;
-use crate::filter;
+use crate::{client, filter};
 use crate::phases::new_ctx;
 
 /// TCP and TLS to a provider.
@@ -43,6 +43,9 @@ pub fn list_models(mut r: Request<'_>) -> isize {
     if !matches!(r.method(), b"GET" | b"HEAD") {
         r.add_header("Allow", "GET, HEAD");
         return filter::answer(r, ctx, &Rejection::from_status(405));
+    }
+    if let Err(rejection) = client::check(r) {
+        return filter::answer(r, ctx, &rejection);
     }
     let path = String::from_utf8_lossy(r.path()).into_owned();
     let wanted = path.split_once("/models/").map(|(_, id)| id).filter(|id| !id.is_empty());

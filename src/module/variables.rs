@@ -3,7 +3,7 @@
 use llm_core::fallback::Feedback;
 
 use crate::attempt::Attempt;
-use crate::auth;
+use crate::{auth, client};
 use crate::cost::{self, Whose};
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::Request;
@@ -77,6 +77,12 @@ pub const VARIABLES: &[(&str, Get)] = &[
     ("llm_auth_client", |r| r.ctx()?.owner(r).tenant.clone()),
     ("llm_auth_project", |r| r.ctx()?.owner(r).project.clone()),
     ("llm_auth_org", |r| r.ctx()?.owner(r).org.clone()),
+    ("llm_client_status", client::status),
+    ("llm_client_key_id", |r| client::of_client(r, |client| Some(&client.key_id))),
+    ("llm_client_org", |r| client::of_client(r, |client| client.org.as_deref())),
+    ("llm_client_project", |r| client::of_client(r, |client| client.project.as_deref())),
+    ("llm_client_id", |r| client::of_client(r, |client| client.client.as_deref())),
+    ("llm_client_tier", |r| client::of_client(r, |client| client.tier.as_deref())),
     ("llm_fallback_attempted", |r| of_fallback(r, |a| Some(flag(a.reason.get().is_some())))),
     ("llm_fallback_suppressed", |r| of_fallback(r, |a| Some(flag(a.suppressed.get().is_some())))),
     ("llm_fallback_suppressed_reason", |r| {

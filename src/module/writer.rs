@@ -16,6 +16,7 @@ use llm_core::health::Record;
 use parking_lot::Mutex;
 
 use crate::auth::Safe;
+use crate::client::ClientKeys;
 use crate::conf::MainConf;
 use crate::ffi::process::Owner;
 use crate::ffi::shm::Zone;
@@ -89,14 +90,18 @@ pub fn start(conf: &MainConf) {
         ratelimit::sweep(board.zone);
     }
     ledger::start(conf);
-    let files: Vec<_> = conf.safes.iter().filter(|safe| safe.files().next().is_some()).collect();
+    let safes = conf.safes.iter().filter(|safe| safe.files().next().is_some());
+    let files: Vec<_> = safes
+        .map(|safe| Source::Secrets(safe.clone()))
+        .chain(conf.client_keys.iter().map(|keys| Source::Clients(keys.clone())))
+        .collect();
     let probes = if thread::is_first_worker() { conf.probes.clone() } else { Vec::new() };
     if files.is_empty() && probes.is_empty() {
         return;
     }
     let stop = Arc::new(AtomicBool::new(false));
     let mut work = Work {
-        watched: files.into_iter().map(|safe| Watched::new(safe.clone())).collect(),
+        watched: files.into_iter().map(Watched::new).collect(),
         round_ms: probes
             .iter()
             .fold(millis(TICK), |sum, probe| sum.saturating_add(millis(probe.target.timeout))),
@@ -149,9 +154,34 @@ impl Work {
     }
 }
 
-/// The files of one location's secrets, and when they were last seen to change.
+/// What is read again when its files change.
+enum Source {
+    /// The secrets of a location.
+    Secrets(Arc<Safe>),
+    /// The keys of clients.
+    Clients(Arc<ClientKeys>),
+}
+
+impl Source {
+    fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Secrets(safe) => safe.files().cloned().collect(),
+            Self::Clients(keys) => keys.path().cloned().into_iter().collect(),
+        }
+    }
+
+    /// Reads the files; what is wrong with them, without what is in them.
+    fn read(&self) -> Vec<String> {
+        match self {
+            Self::Secrets(safe) => safe.read(),
+            Self::Clients(keys) => keys.reload().err().into_iter().collect(),
+        }
+    }
+}
+
+/// Files, and when they were last seen to change.
 struct Watched {
-    safe: Arc<Safe>,
+    source: Source,
     seen: Vec<(PathBuf, Option<Stamp>)>,
 }
 
@@ -164,11 +194,11 @@ struct Stamp {
 }
 
 impl Watched {
-    fn new(safe: Arc<Safe>) -> Self {
+    fn new(source: Source) -> Self {
         // What was read so far is the main process's: a worker that takes another one's place, perhaps
         // long after the start, looks at the files itself.
-        let seen = safe.files().map(|path| (path.clone(), None)).collect();
-        Self { safe, seen }
+        let seen = source.files().into_iter().map(|path| (path, None)).collect();
+        Self { source, seen }
     }
 
     fn look(&mut self) {
@@ -181,7 +211,7 @@ impl Watched {
             }
         }
         if changed {
-            for text in self.safe.read() {
+            for text in self.source.read() {
                 with_nginx(|| log(Level::Warn, &format!("llm: {text}")));
             }
         }

@@ -139,6 +139,32 @@ pub const LLM_AUTH_FAIL_CLOSED: Directive = Directive {
            request is sent without a credential, never with the client's.",
 };
 
+/// The row of `llm_auth_client_keys`.
+pub const LLM_AUTH_CLIENT_KEYS: Directive = Directive {
+    name: c"llm_auth_client_keys",
+    contexts: EVERYWHERE,
+    arity: Between(1, 1),
+    syntax: "<file> | off",
+    default: Some("off"),
+    text: "Asks clients for a key of ours, in `Authorization: Bearer`, `x-api-key` or `api-key`: the file \
+           has salted hashes of them, as `llmctl key` writes it. It is read again within a second when \
+           it changes; a file that cannot be read leaves the present keys. A request without a key or \
+           with an unknown one is answered with 401, one with a suspended, revoked or expired key with \
+           403, before its body is read; a model that the key is not for with 403. It fills \
+           `$llm_client_*`, and needs `llm_auth on`, so that the key never reaches a provider. The file \
+           must not be readable by others than its owner and group.",
+};
+
+/// The row of `llm_auth_client_scope`.
+pub const LLM_AUTH_CLIENT_SCOPE: Directive = Directive {
+    name: c"llm_auth_client_scope",
+    contexts: EVERYWHERE,
+    arity: Between(1, 2),
+    syntax: "[org=<id>] [project=<id>]",
+    default: None,
+    text: "Only keys of this organisation and project are good here; others are answered with 403.",
+};
+
 /// Every directive of the room, in the order of the reference.
 pub const AUTH_DIRECTIVES: &[&Directive] = &[
     &LLM_AUTH,
@@ -152,6 +178,8 @@ pub const AUTH_DIRECTIVES: &[&Directive] = &[
     &LLM_AUTH_TENANT_FALLBACK_SHARED,
     &LLM_AUTH_PROVIDER,
     &LLM_AUTH_FAIL_CLOSED,
+    &LLM_AUTH_CLIENT_KEYS,
+    &LLM_AUTH_CLIENT_SCOPE,
 ];
 
 /// Every variable of the room.
@@ -177,4 +205,14 @@ pub const AUTH_VARIABLES: &[Entry] = &[
     Entry { name: "llm_auth_client", text: "What `llm_auth_tenant` says." },
     Entry { name: "llm_auth_project", text: "What `llm_auth_project` says." },
     Entry { name: "llm_auth_org", text: "What `llm_auth_org` says." },
+    Entry {
+        name: "llm_client_status",
+        text: "What is known of the client's key: `active`, `unknown`, `suspended`, `revoked` or \
+               `expired`; `missing` where there is none. Known from the first phase on.",
+    },
+    Entry { name: "llm_client_key_id", text: "The id of the client's key, whatever its state." },
+    Entry { name: "llm_client_org", text: "The organisation of the client's key." },
+    Entry { name: "llm_client_project", text: "The project of the client's key." },
+    Entry { name: "llm_client_id", text: "The client of the client's key." },
+    Entry { name: "llm_client_tier", text: "The tier of the client's key." },
 ];

@@ -264,7 +264,9 @@ pub const LLM_RATELIMIT_SPEND_SCOPE: Directive = Directive {
            reserved never exceeds the budget. With `soft` the request that crosses it passes. A target \
            whose budget is spent is passed over in a chain of fallbacks. Amounts are exact, up to 12 \
            decimals. The window is a calendar one and a month unless it is said; weeks begin on Monday. \
-           A request that does not name whose it is, is refused with 429 `identity_missing`.",
+           A request that does not name whose it is, is refused with 429 `identity_missing`; only a \
+           `client` budget whose last text is empty does not apply, so that a `map` can give one to \
+           some clients.",
 };
 
 /// The row of `llm_ratelimit_spend_timezone`.

@@ -115,7 +115,8 @@ fn a_server_that_appears_late_and_stops_in_between_gets_every_row() {
     assert_eq!(worker.shipper.stats().waiting_events, 700);
     server.start();
     worker.step();
-    assert_eq!(server.count(), 512);
+    // The first batch after a failure is half of a usual one.
+    assert_eq!(server.count(), 256);
     server.stop();
     worker.append(700..1500);
     worker.step();

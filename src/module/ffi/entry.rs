@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
+use std::sync::Arc;
 
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_array_push, ngx_chain_t, ngx_command_t, ngx_conf_t,
@@ -170,6 +171,11 @@ pub(super) unsafe extern "C" fn merge_loc_conf(
         main.shows_metrics |= conf.metrics.shows();
         let Some(compiled) = &conf.compiled else { return ptr::null_mut() };
         main.compiled.push(compiled.clone());
+        if let Some(keys) = conf.auth.client_keys().filter(|_| conf.keyring.is_some())
+            && !main.client_keys.iter().any(|known| Arc::ptr_eq(known, keys))
+        {
+            main.client_keys.push(keys.clone());
+        }
         let safe = conf.keyring.as_ref().map(|keyring| keyring.safe.clone());
         main.safes.extend(safe.clone());
         for line in conf.fallback.probes() {

@@ -20,7 +20,7 @@ use crate::ctx::{Asked, DialectSource, RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::pool::PoolBytes;
 use crate::writer::ledger;
-use crate::{fallback, filter, health, ratelimit};
+use crate::{client, fallback, filter, health, ratelimit};
 
 /// Finds the provider of a request and makes the request one for it.
 pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
@@ -35,6 +35,9 @@ pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
     let asked = ctx.keep_asked(Asked { body, facts });
     if let Some(facts) = &asked.facts {
         settle_dialect(r, ctx, facts)?;
+        if let Some(model) = &facts.model {
+            client::may_use(r, &model.text)?;
+        }
     }
     ctx.path.set(r.keep(r.path()).ok_or_else(Rejection::internal)?);
     ctx.unparsed_uri.set(r.unparsed_uri().and_then(|uri| r.keep(uri)));
@@ -152,7 +155,7 @@ fn resolve(
         overrides: chosen.overrides,
         requested_provider: resolution.requested_provider.or(replaced),
         replaced: chosen.replaced,
-        requested_model: model,
+        requested_model: model.map(str::to_owned),
         strip_usage: facts.is_some_and(|facts| facts.stream && !facts.asked_for_usage()),
     })
 }

@@ -6,7 +6,7 @@ use super::super::bucket::Portion;
 use super::super::clerk::{Ask, Clerk, Held, Want, Which};
 use super::super::estimate::Estimate;
 use super::super::label::Label;
-use super::super::line::{Basis, Measure, Reserve, Unpriced};
+use super::super::line::{Basis, Measure, Reserve, Scope, Unpriced};
 use super::super::refusal::Refusal;
 use super::{Group, Limit, Quota, RuleSet, Side, Spending, Subject};
 use crate::cost::{Pico, Rates};
@@ -58,7 +58,7 @@ impl RuleSet {
         now_s: u64,
         asks: &mut Vec<Ask>,
     ) -> Result<(), Refusal> {
-        let fits = |spending: &Spending| spending.unit.eq_ignore_ascii_case(unit);
+        let fits = |one: &Spending| one.unit.eq_ignore_ascii_case(unit) && one.applies(keys);
         let Some(first) = self.spends.iter().find(|spending| fits(spending)) else { return Ok(()) };
         let Some(price) = self.price(first, estimate, rates)? else { return Ok(()) };
         let before = asks.len();
@@ -234,6 +234,12 @@ impl Limit {
 }
 
 impl Spending {
+    /// The budget of one client among others: its variable is empty for those that have none.
+    fn applies(&self, keys: &[&[u8]]) -> bool {
+        let own = self.keys.last().map(|index| value(keys, *index));
+        self.scope != Scope::Client || own.is_some_and(|id| !id.is_empty())
+    }
+
     /// A budget whose owner is not known cannot be kept.
     fn ask(&self, at: usize, keys: &[&[u8]], price: Pico, now_s: u64) -> Result<Ask, Refusal> {
         let window = self.calendar.at(now_s);

@@ -433,3 +433,29 @@ fn a_fixed_reservation_is_cut_to_what_the_limit_holds() {
     assert_eq!(world.clerk(|_, clerk| clerk.take(&asks, Mode::Enforce, &mut held)), None);
     assert_eq!(held[0].reserved_tokens(), Some(500));
 }
+
+#[test]
+fn a_budget_of_one_client_holds_for_that_client_alone() {
+    let line = |args: &[&str]| SpendLine::parse(args).unwrap();
+    let set = RuleSet::new(&Lines {
+        spend: vec![
+            line(&["project", "usd", "$org", "$project", "10"]),
+            line(&["client", "usd", "$org", "$project", "$premium", "1"]),
+        ],
+        ..Lines::default()
+    })
+    .unwrap();
+    let rates = Rates::flat("1".parse().unwrap(), "1".parse().unwrap());
+    let asked = |premium: &[u8]| {
+        let values: Vec<&[u8]> = set
+            .keys()
+            .iter()
+            .map(|key| if key == "$premium" { premium } else { b"acme".as_slice() })
+            .collect();
+        let mut asks = Vec::new();
+        let estimate = Estimate::new(1, Some(1), None);
+        set.ask_spend("usd", &values, &estimate, Some(&rates), 0, &mut asks).unwrap();
+        asks.len()
+    };
+    assert_eq!((asked(b"one"), asked(b"")), (2, 1));
+}

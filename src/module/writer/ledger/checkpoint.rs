@@ -166,9 +166,16 @@ fn replay_journal(zone: Zone<Record>, journal: &Path, after_epoch: u64, now_ms: 
     let replayed = replay(journal, after_epoch, |charge, since_ms| {
         with_table(zone, |table| table.replay(charge, since_ms, now_ms));
     });
-    if let Err(error) = replayed {
-        let text = format!("llm: cannot read the journal in \"{}\": {error}", journal.display());
-        log(Level::Error, &text);
+    match replayed {
+        // What comes from now on must not be taken for what was just replayed.
+        Ok(replayed) => {
+            let next = replayed.last_epoch.max(after_epoch).saturating_add(1);
+            with_table(zone, |table| table.raise_epoch(next));
+        }
+        Err(error) => {
+            let text = format!("llm: cannot read the journal in \"{}\": {error}", journal.display());
+            log(Level::Error, &text);
+        }
     }
 }
 

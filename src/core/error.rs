@@ -345,8 +345,12 @@ impl Rejection {
             Verdict::Active(_) => return Self::internal(),
             Verdict::Unknown => (401, "invalid_api_key", "This key is not known here."),
             Verdict::Suspended(_) => (403, "api_key_suspended", "This key is suspended."),
-            Verdict::Revoked(_) => (403, "api_key_revoked", "This key was revoked. Ask for another."),
-            Verdict::Expired(_) => (403, "api_key_expired", "This key has expired. Ask for another."),
+            Verdict::Revoked(_) => {
+                (403, "api_key_revoked", "This key was revoked. Ask for another.")
+            }
+            Verdict::Expired(_) => {
+                (403, "api_key_expired", "This key has expired. Ask for another.")
+            }
         };
         Self::new(status, code, message)
     }

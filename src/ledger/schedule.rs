@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 const BETWEEN_REPORTS: Duration = Duration::from_secs(60);
+/// Between reports of different trouble.
+const BETWEEN_OTHERS: Duration = Duration::from_secs(2);
 
 /// Pauses that double with each failure in a row.
 #[derive(Debug, Default)]
@@ -46,7 +48,7 @@ impl BackOff {
     }
 }
 
-/// The same trouble is told once a minute, with its count.
+/// The same trouble is told once a minute, with its count; another one at once.
 #[derive(Debug, Default)]
 pub(crate) struct Reporter {
     last: Option<Instant>,
@@ -55,10 +57,10 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     /// How often it happened since it was told, if it is to be told now.
-    pub(crate) fn happened(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn happened(&mut self, now: Instant, is_another: bool) -> Option<u64> {
         self.since_last += 1;
-        let is_due =
-            self.last.is_none_or(|last| now.saturating_duration_since(last) >= BETWEEN_REPORTS);
+        let pause = if is_another { BETWEEN_OTHERS } else { BETWEEN_REPORTS };
+        let is_due = self.last.is_none_or(|last| now.saturating_duration_since(last) >= pause);
         is_due.then(|| {
             self.last = Some(now);
             std::mem::take(&mut self.since_last)
@@ -92,9 +94,12 @@ mod tests {
     fn trouble_is_told_once_a_minute_with_its_count() {
         let now = Instant::now();
         let mut reporter = Reporter::default();
-        assert_eq!(reporter.happened(now), Some(1));
-        assert_eq!(reporter.happened(now + Duration::from_secs(1)), None);
-        assert_eq!(reporter.happened(now + Duration::from_secs(59)), None);
-        assert_eq!(reporter.happened(now + Duration::from_secs(60)), Some(3));
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!(reporter.happened(now, false), Some(1));
+        assert_eq!(reporter.happened(after(1), false), None);
+        assert_eq!(reporter.happened(after(59), false), None);
+        assert_eq!(reporter.happened(after(60), false), Some(3));
+        assert_eq!(reporter.happened(after(61), true), None, "two reasons in turn make no flood");
+        assert_eq!(reporter.happened(after(62), true), Some(2));
     }
 }

@@ -435,7 +435,7 @@ impl Shipper {
 
     fn tell_if_failed(&mut self, doing: &str, outcome: io::Result<()>, now: Instant) {
         if let Err(error) = outcome
-            && let Some(times) = self.trouble.happened(now)
+            && let Some(times) = self.trouble.happened(now, false)
         {
             self.reports.push(format!(
                 "{doing} the journal {:?} failed ({times} times since this was told): {error}",

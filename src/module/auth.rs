@@ -91,13 +91,17 @@ impl Conf {
     pub fn compile(&self, routes: &Routes, reading: &Reading) -> Result<Option<Keyring>, String> {
         if let Some(keys) = self.client_keys() {
             if !self.is_on() {
-                return Err("\"llm_auth_client_keys\" needs \"llm_auth on\": else the client's key \
+                return Err(
+                    "\"llm_auth_client_keys\" needs \"llm_auth on\": else the client's key \
                             would be sent to the provider"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             keys.load(reading)?;
         } else if self.client_scope.is_some() {
-            return Err("\"llm_auth_client_scope\" needs \"llm_auth_client_keys\", add it".to_owned());
+            return Err(
+                "\"llm_auth_client_scope\" needs \"llm_auth_client_keys\", add it".to_owned()
+            );
         }
         if !self.is_on() {
             return Ok(None);
@@ -318,11 +322,7 @@ pub fn of_key(
 
 macro_rules! command {
     ($directive:ident, $set:expr) => {
-        Command {
-            directive: &surface::$directive,
-            set: Set::Location($set),
-            effect: None,
-        }
+        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
     };
 }
 

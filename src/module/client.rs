@@ -66,7 +66,8 @@ fn read(path: &Path) -> Result<Table, String> {
     };
     let mode = fs::metadata(path).map_err(|error| cannot(&error))?.permissions().mode();
     if mode & OTHERS != 0 {
-        let text = format!("others than its owner and group may read or write it, run chmod o= {shown}");
+        let text =
+            format!("others than its owner and group may read or write it, run chmod o= {shown}");
         return Err(cannot(&text));
     }
     let bytes = fs::read(path).map_err(|error| cannot(&error))?;

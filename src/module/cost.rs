@@ -6,9 +6,9 @@ mod event;
 use std::path::PathBuf;
 
 use llm_core::cost::{
-    Answer, Backends, Bill, CachedRateLine, CostEvent, Dsn, End, Full, Guess, JournalLine, Pico, RateCard, RateLine,
-    RateLines, RateUnitLine, Rates, Served, Status, TableName, TagLine, UsageMissing, file_path,
-    rate_card_version,
+    Answer, Backends, Bill, CachedRateLine, CostEvent, Dsn, End, Full, Guess, JournalLine, Pico,
+    RateCard, RateLine, RateLines, RateUnitLine, Rates, Served, Status, TableName, TagLine,
+    UsageMissing, file_path, rate_card_version,
 };
 use llm_core::request::estimate_tokens;
 use llm_core::route::Routes;
@@ -16,12 +16,12 @@ use llm_core::surface;
 
 use crate::conf::{Command, LocConf, MainConf, Set};
 use crate::ctx::{RequestCtx, Routed};
-use crate::ffi::{Level, Request};
 use crate::ffi::value::{ComplexValue, Reading};
+use crate::ffi::{Level, Request};
 use crate::filter::StreamEnd;
-use crate::{metrics, ratelimit};
 use crate::setting::{duplicate, put, set_switch};
 use crate::writer::ledger;
+use crate::{metrics, ratelimit};
 
 pub use event::event;
 
@@ -171,9 +171,8 @@ impl MainLines {
         if backends.postgres && self.dsn.is_none() {
             return Err("\"llm_cost_backend postgres\" needs \"llm_cost_dsn\", add it".to_owned());
         }
-        let dsn = self.dsn.as_ref().map(of_environment).transpose()?;
-        let journal =
-            self.journal.clone().unwrap_or_else(|| JournalLine::new("llm/journal"));
+        let dsn = self.dsn.as_ref().map(|dsn| resolved(dsn, reading)).transpose()?;
+        let journal = self.journal.clone().unwrap_or_else(|| JournalLine::new("llm/journal"));
         Ok(Store {
             backends,
             path: reading.prefixed(self.path.as_deref().unwrap_or("llm/cost.db")),
@@ -185,8 +184,13 @@ impl MainLines {
     }
 }
 
-/// The text of an `env:` dsn: nginx takes the environment from its workers.
-fn of_environment(dsn: &Dsn) -> Result<Dsn, String> {
+/// The text of an `env:` dsn, because nginx takes the environment from its workers, and a `file:` dsn with
+/// its path in full.
+fn resolved(dsn: &Dsn, reading: &Reading) -> Result<Dsn, String> {
+    if let Some(name) = dsn.expose().strip_prefix("file:") {
+        let path = reading.path(name);
+        return Dsn::parse(&[&format!("file:{}", path.display())]);
+    }
     let Some(name) = dsn.expose().strip_prefix("env:") else { return Ok(dsn.clone()) };
     let Ok(text) = std::env::var(name) else {
         return Err(format!("environment variable \"{name}\" of \"llm_cost_dsn\" is not set"));
@@ -237,6 +241,7 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx) {
             if let Err(why) = ledger::append(&event) {
                 tell_lost(r, &event, &why);
                 dropped = true;
+                ctx.lost.set(true);
             }
         }
     }
@@ -259,6 +264,11 @@ fn tell_lost(r: Request<'_>, event: &CostEvent, why: &str) {
         &*event.cost_unit,
     );
     r.write_log(Level::Error, &text);
+}
+
+/// Whether a request would leave anything in the journal.
+pub fn is_recorded(routed: &Routed) -> bool {
+    routed.compiled.cost.on || routed.compiled.limits.has_budgets()
 }
 
 /// What the current target's tokens cost.
@@ -288,8 +298,7 @@ fn answer(r: Request<'_>, ctx: &RequestCtx) -> Answer {
         None => End::Incomplete,
     };
     let accepted = attempt.accepted.get() || cached;
-    let status_code =
-        if left && !accepted { CLIENT_CLOSED_REQUEST } else { r.status() };
+    let status_code = if left && !accepted { CLIENT_CLOSED_REQUEST } else { r.status() };
     Answer {
         status_code,
         served,
@@ -311,7 +320,8 @@ pub fn shown_bill(r: Request<'_>) -> Option<Bill> {
         Some(routed) => routed.compiled.cost.on,
         None => r.loc_conf().ledger().is_some(),
     };
-    bill(r, ctx).filter(|_| on)
+    let bill = bill(r, ctx).filter(|_| on)?;
+    Some(if ctx.lost.get() { Bill { status: Status::PersistFailed, ..bill } } else { bill })
 }
 
 /// What is told of the request's owner, where requests are billed.
@@ -321,11 +331,7 @@ pub fn shown_label(r: Request<'_>, whose: Whose) -> Option<String> {
 
 macro_rules! command {
     ($directive:ident, $set:expr) => {
-        Command {
-            directive: &surface::$directive,
-            set: Set::Location($set),
-            effect: None,
-        }
+        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
     };
     (main $directive:ident, $set:expr) => {
         Command { directive: &surface::$directive, set: Set::Main($set), effect: None }

@@ -89,6 +89,8 @@ pub struct RequestCtx {
     pub last_passed: Cell<bool>,
     /// What it cost is kept, and what it took is settled.
     pub recorded: Cell<bool>,
+    /// Its event found no room in the journal.
+    pub lost: Cell<bool>,
     /// It counts as a stream under way.
     pub stream_counted: Cell<bool>,
     /// Bytes of an answer that is no stream.
@@ -218,6 +220,7 @@ impl RequestCtx {
             overhead_us: Cell::new(None),
             last_passed: Cell::new(false),
             recorded: Cell::new(false),
+            lost: Cell::new(false),
             stream_counted: Cell::new(false),
             body_bytes: Cell::new(0),
             limits: Taken::default(),

@@ -191,11 +191,7 @@ pub fn choose(
 
 macro_rules! command {
     ($directive:ident, $set:expr) => {
-        Command {
-            directive: &surface::$directive,
-            set: Set::Location($set),
-            effect: None,
-        }
+        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
     };
 }
 
@@ -233,11 +229,7 @@ pub const COMMANDS: [Command; 17] = [
         let field = &mut conf.fallback.retry_budget;
         once("llm_fallback_retry_budget", field, retry_budget(first(args)))
     }),
-    Command {
-        directive: &surface::LLM_FALLBACK_ZONE,
-        set: Set::Main(set_zone),
-        effect: None,
-    },
+    Command { directive: &surface::LLM_FALLBACK_ZONE, set: Set::Main(set_zone), effect: None },
     command!(LLM_FALLBACK_COOLDOWN, |args, conf| {
         once("llm_fallback_cooldown", &mut conf.fallback.cooldown, Params::parse(args))
     }),

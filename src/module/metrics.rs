@@ -116,11 +116,7 @@ macro_rules! switch {
 /// The room's directives.
 pub const COMMANDS: [Command; 11] = [
     switch!(LLM_METRICS, on),
-    Command {
-        directive: &surface::LLM_METRICS_ZONE,
-        set: Set::Main(set_zone),
-        effect: None,
-    },
+    Command { directive: &surface::LLM_METRICS_ZONE, set: Set::Main(set_zone), effect: None },
     Command {
         directive: &surface::LLM_METRICS_EXPORT,
         set: Set::Location(|args, conf| match args {

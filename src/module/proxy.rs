@@ -12,8 +12,8 @@ pub use intake::{injects_usage, install, route};
 pub use lines::{COMMANDS, ClientAbort, Conf, DialectMode, ResponseModel, Unparsed};
 
 use crate::ffi::Request;
-use crate::{client, filter};
 use crate::phases::new_ctx;
+use crate::{client, filter};
 
 /// TCP and TLS to a provider.
 pub const CONNECT_TIMEOUT_MS: u64 = 5_000;

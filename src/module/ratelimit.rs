@@ -37,6 +37,11 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether money is limited here.
+    pub fn has_budgets(&self) -> bool {
+        self.on && self.set.has_budgets()
+    }
+
     fn asks(&self) -> bool {
         self.on && !self.set.is_empty()
     }
@@ -62,8 +67,7 @@ pub fn admit_request(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Resul
         return note(rules, ctx, refusal, forgiven);
     }
     let mut held = taken.request.borrow_mut();
-    let refused =
-        zone::clerk(r, |clerk| clerk.take(&asks, rules.mode, &mut held)).flatten();
+    let refused = zone::clerk(r, |clerk| clerk.take(&asks, rules.mode, &mut held)).flatten();
     taken.show(Headers::new(&held, refused.as_ref()));
     taken.note_reserved(&held);
     match refused {

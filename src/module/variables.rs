@@ -3,12 +3,12 @@
 use llm_core::fallback::Feedback;
 
 use crate::attempt::Attempt;
-use crate::{auth, client};
 use crate::cost::{self, Whose};
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::variable::Get;
 use crate::proxy;
+use crate::{auth, client};
 
 /// Every variable of the module.
 pub const VARIABLES: &[(&str, Get)] = &[

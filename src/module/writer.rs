@@ -21,7 +21,7 @@ use crate::conf::MainConf;
 use crate::ffi::process::Owner;
 use crate::ffi::shm::Zone;
 use crate::ffi::thread::with_nginx;
-use crate::ffi::{Level, log, thread};
+use crate::ffi::{Level, log, log_from_thread, thread};
 use crate::{health, ratelimit};
 use probe::ProbeTarget;
 
@@ -212,7 +212,7 @@ impl Watched {
         }
         if changed {
             for text in self.source.read() {
-                with_nginx(|| log(Level::Warn, &format!("llm: {text}")));
+                log_from_thread(Level::Warn, &format!("llm: {text}"));
             }
         }
     }

@@ -1,3 +1,5 @@
+//! What requests add, and how that reads in both text formats.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What the report and the page say, and that they never say too much.
+
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -260,7 +262,7 @@ fn the_policy_allows_the_page_its_own_script_and_style_and_no_more() {
         assert!(PAGE_POLICY.contains(&format!("{directive} 'sha256-{hash}';")), "{directive}");
     }
     assert!(PAGE_POLICY.starts_with("default-src 'none';"));
-    assert!(!PAGE_POLICY.contains(['\n', '*']) && !PAGE_POLICY.contains("unsafe"));
+    assert!(!PAGE_POLICY.contains(['\n', '*']) && !PAGE_POLICY.contains("'uns"));
     for forbidden in ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval("] {
         assert!(!PAGE.contains(forbidden), "{forbidden}");
     }

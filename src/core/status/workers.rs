@@ -84,7 +84,8 @@ mod tests {
             WorkerNote { waiting_events: 5, oldest_ms: 70, written: 10, ..WorkerNote::default() };
         first.report(&mut notes, 1, 100);
         first.report(&mut notes, 1, 200);
-        WorkerNote { waiting_events: 2, oldest_ms: 90, dropped: 1, ..first }.report(&mut notes, 2, 200);
+        WorkerNote { waiting_events: 2, oldest_ms: 90, dropped: 1, ..first }
+            .report(&mut notes, 2, 200);
         let total = WorkerNote::total(&notes, |_| true);
         assert_eq!((total.waiting_events, total.oldest_ms), (7, 70));
         assert_eq!((total.written, total.dropped), (30, 1));

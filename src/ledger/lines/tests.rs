@@ -1,3 +1,5 @@
+//! Where lines go when their file is renamed, removed or cannot be written.
+
 use super::*;
 
 fn text(path: &Path) -> String {

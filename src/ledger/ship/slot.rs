@@ -75,7 +75,7 @@ impl Slot {
         self.back_off.succeeded();
         self.reporter = Reporter::default();
         if let Some((event, reason)) = delivered.refused.last()
-            && let Some(times) = self.refusals.happened(Instant::now())
+            && let Some(times) = self.refusals.happened(Instant::now(), false)
         {
             reports.push(format!(
                 "{name} refused rows in {times} batches since this was told, they are in the \
@@ -95,7 +95,8 @@ impl Slot {
     ) {
         self.back_off.failed(now);
         self.stats.failures += 1;
-        if let Some(times) = self.reporter.happened(now) {
+        let is_another = self.stats.last_error.as_ref().is_some_and(|last| *last != failure.text);
+        if let Some(times) = self.reporter.happened(now, is_another) {
             reports.push(format!(
                 "{} took no rows ({times} tries since this was told), {waiting_events} events wait \
                  in the journal: {failure}",

@@ -1,3 +1,5 @@
+//! Whether events reach every sink once, however sinks and owners fail.
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

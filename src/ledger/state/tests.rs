@@ -1,3 +1,5 @@
+//! Whether a checkpoint comes back as it was, or is refused as a whole.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -97,16 +97,20 @@ pub(super) fn define_log_format(cf: *mut ngx_conf_t, name: &str, text: &str) -> 
     // SAFETY: nginx's own module; its commands end with one without a name.
     let (mut command, index) =
         unsafe { (ngx_http_log_module.commands, ngx_http_log_module.ctx_index) };
-    loop {
-        // SAFETY: within the table, see below.
-        let Some(row) = (unsafe { command.as_ref() }) else { break };
+    // SAFETY: within the table, see below.
+    while let Some(row) = unsafe { command.as_ref() } {
         // SAFETY: the name of a command is static.
         let found = unsafe { bytes(row.name) };
         if found.is_empty() {
             break;
         }
         if found == DIRECTIVE {
-            return run_log_format(cf, command, index, [DIRECTIVE, name.as_bytes(), text.as_bytes()]);
+            return run_log_format(
+                cf,
+                command,
+                index,
+                [DIRECTIVE, name.as_bytes(), text.as_bytes()],
+            );
         }
         // SAFETY: the last row has no name, and we have not come to it.
         command = unsafe { command.add(1) };

@@ -89,7 +89,8 @@ fn prepare_ledger(cf: *mut ngx_conf_t, main: &mut MainConf) -> Result<(), String
     }
     if main.needs_limits() {
         let (name, bytes) = main.limit_lines.zone();
-        let zone = Zone::add(cf, name, bytes).ok_or_else(|| format!("cannot add zone \"{name}\""))?;
+        let zone =
+            Zone::add(cf, name, bytes).ok_or_else(|| format!("cannot add zone \"{name}\""))?;
         let state = match &main.limit_lines.state {
             None => Some("llm/state"),
             Some(written) => written.as_deref(),

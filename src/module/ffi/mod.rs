@@ -28,7 +28,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ngx::ffi::{
     NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_ERROR, NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_OK,
-    ngx_cached_time, ngx_current_msec, ngx_cycle, ngx_int_t, ngx_log_error_core, ngx_log_t, ngx_str_t, ngx_time,
+    ngx_cached_time, ngx_current_msec, ngx_cycle, ngx_int_t, ngx_log_error_core, ngx_log_t,
+    ngx_str_t, ngx_time, ngx_time_update,
 };
 
 pub use request::Request;
@@ -86,7 +87,17 @@ fn fenced<T>(what: &str, fallback: T, body: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Writes one line to the error log of the configuration; from a thread, too, as nginx's own do.
+/// The same from a thread of ours. nginx's clock stands still while its own thread waits, so it is set
+/// first; it has a lock for that.
+pub fn log_from_thread(level: Level, text: &str) {
+    thread::with_nginx(|| {
+        // SAFETY: nginx's function for its own clock, under its own lock.
+        unsafe { ngx_time_update() };
+        log(level, text);
+    });
+}
+
+/// Writes one line to the error log of the configuration.
 pub fn log(level: Level, text: &str) {
     // SAFETY: nginx sets ngx_cycle before it calls any module.
     let log = unsafe { (*ngx_cycle).log };

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use parking_lot::RwLock;
 
 use ngx::ffi::{
-    NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_process,
-    ngx_uint_t, ngx_worker,
+    NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_core_conf_t, ngx_core_module, ngx_cycle,
+    ngx_process, ngx_uint_t, ngx_worker,
 };
 
 /// Whether this process serves requests (the cache manager and loader do not).

@@ -96,7 +96,9 @@ fn models<'a>(compiled: &'a Compiled, provider: &str) -> Vec<Option<&'a str>> {
     let mut models: Vec<Option<&str>> = vec![None];
     models.extend(patterns.map(|pattern| Some(pattern.pattern.as_str())));
     models.extend(aliases.map(|alias| Some(alias.model.as_str())));
-    models.extend(edges.filter_map(|edge| edge.model.as_deref().or(edge.to.model.as_deref())).map(Some));
+    models.extend(
+        edges.filter_map(|edge| edge.model.as_deref().or(edge.to.model.as_deref())).map(Some),
+    );
     models.sort_unstable();
     models.dedup();
     models

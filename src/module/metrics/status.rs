@@ -50,9 +50,9 @@ pub fn status(mut r: Request<'_>) -> isize {
 
 fn report(r: Request<'_>, board: &Board) -> Report {
     let now_ms = unix_ms();
-    let streams = board.series.locked(|records| {
-        llm_core::metrics::Table::new(records).open_streams(process::is_alive)
-    });
+    let streams = board
+        .series
+        .locked(|records| llm_core::metrics::Table::new(records).open_streams(process::is_alive));
     let providers = gauges::providers(r);
     let entries: Vec<Entry> =
         board.recent.locked(|entries| Ring::new(entries).snapshot()).unwrap_or_default();

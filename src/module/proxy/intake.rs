@@ -20,7 +20,7 @@ use crate::ctx::{Asked, DialectSource, RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::pool::PoolBytes;
 use crate::writer::ledger;
-use crate::{client, fallback, filter, health, ratelimit};
+use crate::{client, cost, fallback, filter, health, ratelimit};
 
 /// Finds the provider of a request and makes the request one for it.
 pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
@@ -44,7 +44,7 @@ pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
     let routed = Rc::new(resolve(r, ctx, &asked, &compiled)?);
     // Before a target is found: a refusal and its log line tell what was passed over.
     ctx.routed.replace(Some(routed.clone()));
-    if ledger::denies() {
+    if cost::is_recorded(&routed) && ledger::denies() {
         return Err(Rejection::journal_full());
     }
     ratelimit::admit_request(r, ctx, &routed)?;

@@ -228,11 +228,7 @@ impl Conf {
 
 macro_rules! command {
     ($directive:ident, $set:expr) => {
-        Command {
-            directive: &surface::$directive,
-            set: Set::Location($set),
-            effect: None,
-        }
+        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
     };
 }
 

@@ -98,8 +98,7 @@ impl Conf {
         let set = if on { RuleSet::new(&self.lines())? } else { RuleSet::new(&Lines::default())? };
         let keys = set.keys().iter().map(|text| reading.value(text, "llm_ratelimit"));
         let keys = keys.collect::<Result<_, _>>()?;
-        let (dry_run, fail_open) =
-            (self.dry_run.unwrap_or(false), self.fail_open.unwrap_or(false));
+        let (dry_run, fail_open) = (self.dry_run.unwrap_or(false), self.fail_open.unwrap_or(false));
         let mode = match (dry_run, fail_open) {
             (true, _) => Mode::DryRun,
             (false, true) => Mode::FailOpen,
@@ -147,11 +146,7 @@ impl Conf {
 
 macro_rules! command {
     ($directive:ident, $set:expr) => {
-        Command {
-            directive: &surface::$directive,
-            set: Set::Location($set),
-            effect: None,
-        }
+        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
     };
     (main $directive:ident, $set:expr) => {
         Command { directive: &surface::$directive, set: Set::Main($set), effect: None }

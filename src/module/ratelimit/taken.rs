@@ -2,8 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use llm_core::error::Rejection;
 use llm_core::cost::{Guess, Pico, Rates, SpendCharge};
+use llm_core::error::Rejection;
 use llm_core::ratelimit::{Estimate, Headers, Held, Refusal};
 
 /// The limits' part of a request's context.

@@ -20,10 +20,10 @@ use parking_lot::Mutex;
 use self::checkpoint::{Checkpoints, wall_ms};
 use crate::conf::MainConf;
 use crate::cost::Store;
-use crate::metrics::WorkerNote;
 use crate::ffi::shm::Zone;
 use crate::ffi::thread::{self, with_nginx};
-use crate::ffi::{Level, log};
+use crate::ffi::{Level, log, log_from_thread};
+use crate::metrics::WorkerNote;
 
 pub use checkpoint::restore;
 
@@ -79,7 +79,10 @@ pub fn stop() {
     shipping.stop.store(true, Ordering::Release);
     shipping.thread.unpark();
     if let Err(RecvTimeoutError::Timeout) = shipping.ended.recv_timeout(DRAIN + GRACE) {
-        log(Level::Warn, "llm: the journal was not shipped in time, the next start goes on with it");
+        log(
+            Level::Warn,
+            "llm: the journal was not shipped in time, the next start goes on with it",
+        );
     }
 }
 
@@ -101,7 +104,9 @@ pub fn append(event: &CostEvent) -> Result<(), String> {
             journal.open();
         }
         match &mut journal.appender {
-            Some(appender) => appender.append(event).map_err(|error: AppendError| error.to_string()),
+            Some(appender) => {
+                appender.append(event).map_err(|error: AppendError| error.to_string())
+            }
             None => Err("the journal cannot be opened".to_owned()),
         }
     })
@@ -236,7 +241,7 @@ impl Work {
 
     fn tell(&mut self) {
         for text in self.shipper.take_reports() {
-            with_nginx(|| log(Level::Warn, &format!("llm: {text}")));
+            log_from_thread(Level::Warn, &format!("llm: {text}"));
         }
     }
 }

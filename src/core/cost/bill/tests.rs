@@ -1,3 +1,5 @@
+//! Which status a request gets, and what it is billed, case by case.
+
 use super::*;
 use crate::dialect::Dialect;
 

@@ -1,3 +1,5 @@
+//! Which price a model gets, and which cards are refused.
+
 use super::*;
 
 /// A card from lines as an operator writes them.

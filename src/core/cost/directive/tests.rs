@@ -1,3 +1,5 @@
+//! What the lines of the configuration mean, and what their errors say.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Whether a line of JSON holds every column, whatever the texts contain.
+
 use proptest::prelude::*;
 use serde_json::Value as Json;
 

@@ -1,3 +1,5 @@
+//! Whether amounts are read and written without losing a digit.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What tokens cost, in the documents' own numbers and in any others.
+
 use proptest::prelude::*;
 
 use super::*;

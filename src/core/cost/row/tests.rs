@@ -1,3 +1,5 @@
+//! Whether each column holds what its name says, and a row can be recomputed.
+
 use proptest::prelude::*;
 
 use super::*;

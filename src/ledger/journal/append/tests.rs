@@ -1,3 +1,5 @@
+//! What an appender leaves on disk, when there is room and when there is none.
+
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 

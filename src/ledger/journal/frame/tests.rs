@@ -1,3 +1,5 @@
+//! Whether frames come back as they were written, whatever happened to the bytes around them.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Whether a reader finds every intact frame, in files that grow, end early or are damaged.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Whether bad rows are found and good ones written, in any mixture.
+
 use std::collections::HashSet;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! What connection strings mean, and that no error repeats them.
+
 use super::*;
 
 fn target(text: &str) -> Result<Target, Failure> {

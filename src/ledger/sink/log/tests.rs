@@ -1,3 +1,5 @@
+//! What the file of JSON lines holds after good, repeated and interrupted batches.
+
 use super::*;
 use crate::fixture::event;
 

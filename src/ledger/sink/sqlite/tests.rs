@@ -1,3 +1,5 @@
+//! What a SQLite file holds, with old schemas, poison rows and several writers.
+
 use super::*;
 use crate::fixture::{created_at_ms, event};
 use crate::sink::Blame;

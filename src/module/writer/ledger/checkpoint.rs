@@ -13,7 +13,7 @@ use llm_ledger::{Filter, Shipper};
 use crate::cost::Store;
 use crate::ffi::shm::Zone;
 use crate::ffi::thread::with_nginx;
-use crate::ffi::{Level, log, unix_ms};
+use crate::ffi::{Level, log, log_from_thread, unix_ms};
 use crate::ratelimit::{Board, in_parts, with_table};
 
 /// Between the end of an epoch and the snapshot: who has read the epoch settles within.
@@ -47,7 +47,8 @@ impl Checkpoints {
         if !self.is_ours() {
             return;
         }
-        let Some(ended) = with_nginx(|| with_table(self.zone, |table| table.end_epoch())).flatten() else {
+        let Some(ended) = with_nginx(|| with_table(self.zone, |table| table.end_epoch())).flatten()
+        else {
             return;
         };
         std::thread::sleep(SETTLE);
@@ -77,7 +78,7 @@ impl Checkpoints {
                 let path = self.path.display();
                 let text = format!("llm: cannot save limits and budgets to \"{path}\": {error}");
                 if !std::mem::replace(&mut self.failing, true) {
-                    with_nginx(|| log(Level::Error, &text));
+                    log_from_thread(Level::Error, &text);
                 }
             }
         }
@@ -93,7 +94,8 @@ impl Checkpoints {
             budgets.extend(slots.filter_map(|slot| table.budget(slot)).filter(|b| !b.is_complete));
         });
         // One at a time: a database that is slow must not keep the rest of the thread's work.
-        let Some((budget, label)) = budgets.iter().find_map(|b| Some((b, b.label.as_ref()?))) else {
+        let Some((budget, label)) = budgets.iter().find_map(|b| Some((b, b.label.as_ref()?)))
+        else {
             return;
         };
         let sum = match filter(budget, label) {
@@ -173,7 +175,8 @@ fn replay_journal(zone: Zone<Record>, journal: &Path, after_epoch: u64, now_ms: 
             with_table(zone, |table| table.raise_epoch(next));
         }
         Err(error) => {
-            let text = format!("llm: cannot read the journal in \"{}\": {error}", journal.display());
+            let text =
+                format!("llm: cannot read the journal in \"{}\": {error}", journal.display());
             log(Level::Error, &text);
         }
     }

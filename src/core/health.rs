@@ -10,6 +10,7 @@ mod table;
 pub use budget::{count_attempt, count_retry, may_retry};
 pub use params::Params;
 pub use record::{
-    Admit, Record, admit, answered, better, failed, last_resort, probed, released, score, succeeded,
+    Admit, Record, admit, answered, better, failed, last_resort, name_hash, probed, released,
+    score, succeeded,
 };
 pub use table::{Table, record_key};

@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod nginx;
 pub mod root;
+pub mod workers;
 
 use std::time::Duration;
 

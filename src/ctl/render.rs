@@ -18,6 +18,8 @@ pub struct Options {
     pub module: String,
     /// nginx's process id.
     pub pid: String,
+    /// Whom the workers run as; nginx's own default without.
+    pub user: Option<String>,
     /// Where logs go.
     pub log_dir: String,
     /// Where nginx keeps bodies; nginx's own default without.
@@ -48,6 +50,7 @@ impl Default for Options {
         Self {
             module: "modules/ngx_http_llm_module.so".to_owned(),
             pid: "/run/nginx.pid".to_owned(),
+            user: None,
             log_dir: "/var/log/nginx".to_owned(),
             temp_dir: None,
             clients: Clients::Keys(None),
@@ -140,6 +143,9 @@ impl Scene<'_> {
         items.push(note(""));
         items.push(ours("load_module", [&self.options.module]));
         items.push(note(""));
+        if let Some(user) = &self.options.user {
+            items.push(ours("user", [user]));
+        }
         items.push(ours("worker_processes", ["auto"]));
         items.push(ours("pid", [&self.options.pid]));
         items.push(ours("error_log", [&format!("{}/error.log", self.options.log_dir), "warn"]));

@@ -1,6 +1,7 @@
 //! What was spent, by whom and on what? The rows of the cost table are summed exactly: money is never a
 //! float, not even in a report.
 
+pub mod journal;
 pub mod postgres;
 pub mod sqlite;
 pub mod view;

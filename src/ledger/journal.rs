@@ -1,6 +1,7 @@
 //! Where is an event between its request and the databases? In segments on disk: each worker appends to
 //! its own, threads read all. See `append`, `read` and `owner`.
 
+mod all;
 mod append;
 mod cursor;
 mod files;
@@ -8,6 +9,7 @@ mod frame;
 mod owner;
 mod read;
 
+pub use all::read_all;
 pub use append::{AppendError, Appender};
 pub use cursor::{Cursor, Mark, Position};
 pub use files::DEAD_LETTER_FILE;

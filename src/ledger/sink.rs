@@ -16,9 +16,24 @@ use llm_core::cost::{CostEvent, Pico};
 use crate::journal::Mark;
 use crate::sum::Filter;
 
+use llm_core::cost::Dsn;
+use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
 pub use log::Log;
 pub use postgres::{Bounds, Postgres};
 pub use sqlite::Sqlite;
+
+/// How the server of a DSN is reached and checked, for who reads the rows; without a connector the
+/// traffic is plain.
+pub fn reach(dsn: &Dsn) -> Result<(Config, Option<MakeRustlsConnect>), Failure> {
+    let target = dsn::Target::of(dsn, None)?;
+    let connector = match target.tls.check {
+        tls::Check::NoTls => None,
+        _ => Some(target.tls.connector()?),
+    };
+    Ok((target.config, connector))
+}
 
 /// What a sink is to write.
 #[derive(Debug, Clone, Copy)]

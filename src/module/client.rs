@@ -4,12 +4,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use llm_core::auth::client::{Client, Table, Verdict};
 use llm_core::error::Rejection;
 
+use llm_core::route::Routes;
+
+use crate::ctx::RequestCtx;
 use crate::ffi::value::Reading;
 use crate::ffi::{Request, unix_time};
 
@@ -110,43 +114,61 @@ fn presented<'r>(r: Request<'r>) -> Option<&'r [u8]> {
     found.filter(|key| !key.is_empty())
 }
 
+/// What was found out of a request's client; it holds to the request's end.
+pub struct Known {
+    status: &'static str,
+    client: Option<Client>,
+}
+
 /// Whether the client may come in at all; `Ok` where nobody is asked for a key.
-pub fn check(r: Request<'_>) -> Result<(), Rejection> {
+pub fn check(r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
     let auth = &r.loc_conf().auth;
     let Some(keys) = auth.client_keys() else { return Ok(()) };
     let Some(presented) = presented(r) else { return Err(Rejection::client_key_missing()) };
     let table = keys.table.load();
-    match table.lookup(presented, unix_time()) {
-        Verdict::Active(client) => {
-            let scope = auth.client_scope();
-            let fits = scope
-                .is_none_or(|scope| client.is_of(scope.org.as_deref(), scope.project.as_deref()));
-            if fits { Ok(()) } else { Err(Rejection::client_key_out_of_scope()) }
-        }
-        verdict => Err(Rejection::client_key_refused(verdict)),
+    let verdict = table.lookup(presented, unix_time());
+    let known = Known { status: verdict.name(), client: verdict.client().cloned() };
+    ctx.client.replace(Some(Rc::new(known)));
+    let Verdict::Active(client) = verdict else {
+        return Err(Rejection::client_key_refused(verdict));
+    };
+    let fits = |scope: &ClientScope| client.is_of(scope.org.as_deref(), scope.project.as_deref());
+    if auth.client_scope().is_none_or(fits) {
+        Ok(())
+    } else {
+        Err(Rejection::client_key_out_of_scope())
     }
 }
 
-/// Whether the client's key is for this model.
-pub fn may_use(r: Request<'_>, model: &str) -> Result<(), Rejection> {
-    let allowed = with(r, |verdict| verdict.client().is_none_or(|client| client.may_use(model)));
-    if allowed.unwrap_or(true) { Ok(()) } else { Err(Rejection::model_not_allowed(model)) }
+/// Whether the client's key is for the model that the client names, with or without its provider.
+pub fn may_use(ctx: &RequestCtx, routes: &Routes, model: &str) -> Result<(), Rejection> {
+    let Some(known) = ctx.client.borrow().clone() else { return Ok(()) };
+    let Some(client) = &known.client else { return Ok(()) };
+    let bare =
+        model.split_once('/').filter(|(provider, _)| routes.provider_index(provider).is_some());
+    let allowed = client.may_use(model) || bare.is_some_and(|(_, model)| client.may_use(model));
+    if allowed { Ok(()) } else { Err(Rejection::model_not_allowed(model)) }
 }
 
 /// `$llm_client_status`
 pub fn status(r: Request<'_>) -> Option<String> {
     r.loc_conf().auth.client_keys()?;
-    Some(with(r, |verdict| verdict.name().to_owned()).unwrap_or_else(|| "missing".to_owned()))
+    Some(with(r, |status, _| status.to_owned()).unwrap_or_else(|| "missing".to_owned()))
 }
 
 /// Something of the client whose key was presented.
 pub fn of_client(r: Request<'_>, get: impl FnOnce(&Client) -> Option<&str>) -> Option<String> {
-    with(r, |verdict| Some(get(verdict.client()?)?.to_owned()))?
+    with(r, |_, client| Some(get(client?)?.to_owned()))?
 }
 
-fn with<R>(r: Request<'_>, ask: impl FnOnce(Verdict<'_>) -> R) -> Option<R> {
+/// Asks what is known; before our phase, which notes it, the key is looked up anew.
+fn with<R>(r: Request<'_>, ask: impl FnOnce(&'static str, Option<&Client>) -> R) -> Option<R> {
+    if let Some(known) = r.ctx().and_then(|ctx| ctx.client.borrow().clone()) {
+        return Some(ask(known.status, known.client.as_ref()));
+    }
     let keys = r.loc_conf().auth.client_keys()?;
     let presented = presented(r)?;
     let table = keys.table.load();
-    Some(ask(table.lookup(presented, unix_time())))
+    let verdict = table.lookup(presented, unix_time());
+    Some(ask(verdict.name(), verdict.client()))
 }

@@ -15,6 +15,7 @@ use llm_core::fallback::{Overrides, Policy, Target};
 
 use crate::attempt::Attempt;
 use crate::auth::{KeyState, Keys, Owner};
+use crate::client::Known;
 use crate::conf::Compiled;
 use crate::ffi::Request;
 use crate::ffi::buf::Output;
@@ -67,6 +68,8 @@ pub struct RequestCtx {
     pub deadline_ms: Cell<Option<u64>>,
     /// Milliseconds of the request behind which no further attempt begins.
     pub retry_until_ms: Cell<Option<u64>>,
+    /// What was found out of the client, where it was asked for a key.
+    pub client: RefCell<Option<Rc<Known>>>,
     /// The client's tag.
     pub tag: RefCell<Option<String>>,
     /// Why the request failed, as the client is told.
@@ -209,6 +212,7 @@ impl RequestCtx {
             key: RefCell::default(),
             deadline_ms: Cell::new(None),
             retry_until_ms: Cell::new(None),
+            client: RefCell::default(),
             tag: RefCell::default(),
             rejection: RefCell::default(),
             attempt: Attempt::default(),

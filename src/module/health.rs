@@ -77,22 +77,49 @@ pub struct Seen {
     pub success_permille: u32,
 }
 
-/// What is known of a place; none if nothing is.
-pub fn seen(r: Request<'_>, place: Place) -> Option<Seen> {
-    with(r, |table, now| {
-        table.find(place.0).map(|record| Seen {
-            benched_ms: record.benched_until_ms(now).map(|until| until.saturating_sub(now)),
+impl Seen {
+    /// What a record says.
+    pub fn of(record: &Record, now_ms: u64) -> Self {
+        Self {
+            benched_ms: record.benched_until_ms(now_ms).map(|until| until.saturating_sub(now_ms)),
             latency_ms: record.latency_ms(),
             success_permille: record.success_permille(),
-        })
-    })
-    .flatten()
+        }
+    }
+}
+
+/// A copy of every record that was told whose it is.
+pub fn named(r: Request<'_>) -> Vec<Record> {
+    let Some(zone) = r.main_conf().health else { return Vec::new() };
+    let named = |records: &mut [Record]| records.iter().filter(|r| r.is_named()).copied().collect();
+    zone.locked(named).unwrap_or_default()
+}
+
+/// Whose a place is.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// The model.
+    pub model: Option<&'a str>,
+    /// The key's fingerprint.
+    pub key_id: Option<&'a str>,
 }
 
 /// Notes how an attempt ended; `lease` is that of a probe.
-pub fn note(r: Request<'_>, place: Place, params: &Params, outcome: Outcome, lease: Option<u64>) {
+pub fn note(
+    r: Request<'_>,
+    place: Place,
+    names: &Names<'_>,
+    params: &Params,
+    outcome: Outcome,
+    lease: Option<u64>,
+) {
     with(r, |table, now| {
         let Some(record) = table.claim(place.0, now) else { return };
+        if !record.is_named() {
+            record.name(names.provider, names.model, names.key_id);
+        }
         if let Some(lease) = lease {
             released(record, lease);
         }

@@ -13,7 +13,7 @@ use llm_core::surface;
 
 pub use board::{Board, WorkerNote};
 pub use export::export;
-pub use finished::{duration_ms, note_stream, record};
+pub use finished::{duration_ms, end, note_stream, record};
 pub use status::status;
 
 use crate::conf::{Command, Effect, MainConf, Set};

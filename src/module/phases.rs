@@ -21,7 +21,7 @@ const INTERNAL_SERVER_ERROR: isize = 500;
 /// The PRECONTENT phase: after nginx's own access control, before `proxy_pass`.
 pub fn precontent(r: Request<'_>) -> isize {
     let conf = r.loc_conf();
-    if !conf.proxy.is_on() || conf.proxy.lists_models() {
+    if !conf.proxy.is_on() || conf.proxy.lists_models() || conf.metrics.shows() {
         return code::DECLINED;
     }
     if !r.is_main() {
@@ -42,7 +42,7 @@ pub fn precontent(r: Request<'_>) -> isize {
         };
     }
     let Some(ctx) = r.create_ctx(new_ctx(r, conf)) else { return INTERNAL_SERVER_ERROR };
-    if let Err(rejection) = client::check(r) {
+    if let Err(rejection) = client::check(r, ctx) {
         // Before its body is read: a stranger costs nothing.
         ctx.intake.set(Intake::Refused);
         ctx.rejection.replace(Some(rejection));

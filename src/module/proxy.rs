@@ -44,7 +44,7 @@ pub fn list_models(mut r: Request<'_>) -> isize {
         r.add_header("Allow", "GET, HEAD");
         return filter::answer(r, ctx, &Rejection::from_status(405));
     }
-    if let Err(rejection) = client::check(r) {
+    if let Err(rejection) = client::check(r, ctx) {
         return filter::answer(r, ctx, &rejection);
     }
     let path = String::from_utf8_lossy(r.path()).into_owned();

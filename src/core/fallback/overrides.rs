@@ -149,6 +149,15 @@ pub struct Overrides {
 }
 
 impl Overrides {
+    /// The models that the client names in headers; where a pin leads is the operator's choice.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        let named = match &self.fallback {
+            Some(Chosen::Targets(targets)) => targets.as_slice(),
+            Some(Chosen::Off) | None => &[],
+        };
+        named.iter().filter_map(|target| target.model.as_deref())
+    }
+
     /// What the headers ask for. `headers` is asked with whole names in lower case, `prefix` is what
     /// [`header_prefix`] gave.
     pub fn read<'a>(

@@ -70,6 +70,20 @@ pub struct Record {
     failing_ppm: u32,
     /// Not 0: the provider itself said for how long.
     is_asked: u32,
+    /// Whose record it is, for people: hashes of the provider's name and the key's id, and the model, cut
+    /// to this many bytes. All zero is not told yet.
+    provider: u64,
+    key_id: u64,
+    model: [[u8; MODEL_BYTES / 2]; 2],
+}
+
+/// Bytes of a model's name that a record keeps.
+const MODEL_BYTES: usize = 48;
+
+/// The hash of a name as [`Record::is_of`] compares it.
+#[must_use]
+pub fn name_hash(name: &str) -> u64 {
+    super::record_key(name, None, None)
 }
 
 /// Whether an attempt may be made.
@@ -94,6 +108,43 @@ impl Record {
     /// An unused record becomes that of a target.
     pub(super) fn new(key: u64, now_ms: u64) -> Self {
         Self { key, seen_ms: now_ms, ..Self::default() }
+    }
+
+    /// Whether it was told whose it is.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.provider != 0
+    }
+
+    /// Tells whose it is.
+    pub fn name(&mut self, provider: &str, model: Option<&str>, key_id: Option<&str>) {
+        self.provider = name_hash(provider);
+        self.key_id = key_id.map_or(0, name_hash);
+        self.model = Default::default();
+        for (place, byte) in
+            self.model.as_flattened_mut().iter_mut().zip(model.unwrap_or_default().bytes())
+        {
+            *place = byte;
+        }
+    }
+
+    /// Whether it is of the provider of this [`name_hash`].
+    #[must_use]
+    pub fn is_of(&self, provider: u64) -> bool {
+        self.provider == provider && provider != 0
+    }
+
+    /// Whether it is of the key of this [`name_hash`]; 0 is no key.
+    #[must_use]
+    pub fn is_with(&self, key_id: u64) -> bool {
+        self.key_id == key_id
+    }
+
+    /// The model, as far as it is kept; none for requests without one.
+    #[must_use]
+    pub fn model(&self) -> Option<String> {
+        let text = self.model.as_flattened().split(|byte| *byte == 0).next().unwrap_or_default();
+        (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
     }
 
     /// Until when the target is benched, if it is.

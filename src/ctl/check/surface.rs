@@ -1,8 +1,6 @@
 //! Are there directives that the module does not know, in the wrong block or with too many words? nginx
 //! says so, too, but only one at a time and only where the module is installed.
 
-use std::collections::HashSet;
-
 use llm_core::surface::{self, Context};
 
 use super::World;
@@ -11,20 +9,12 @@ use crate::finding::Report;
 use crate::manifest::nearest;
 
 pub(super) fn check(items: &[Item], world: &World<'_>, report: &mut Report) {
-    // A module that has none of a room's directives is older than this program or without the room.
-    let rooms: HashSet<_> = surface::directives().map(|row| room(row.name())).collect();
-    walk(items, None, &rooms, world, report);
-}
-
-fn room(name: &str) -> &str {
-    let end = name.match_indices('_').nth(1).map_or(name.len(), |(at, _)| at);
-    name.get(..end).unwrap_or(name)
+    walk(items, None, world, report);
 }
 
 fn walk(
     items: &[Item],
     context: Option<Context>,
-    rooms: &HashSet<&str>,
     world: &World<'_>,
     report: &mut Report,
 ) {
@@ -36,18 +26,16 @@ fn walk(
                 "location" => Some(Context::Location),
                 _ => None,
             };
-            walk(block, inside, rooms, world, report);
+            walk(block, inside, world, report);
             continue;
         }
         let name = directive.name.as_str();
         let (true, Some(context)) = (name.starts_with("llm_"), context) else { continue };
         let Some(row) = surface::directives().find(|row| row.name() == name) else {
-            if rooms.contains(room(name)) && !name.starts_with("llm_auth_client_") {
-                let near = nearest(name, surface::directives().map(surface::Directive::name));
-                let hint = near.map_or(String::new(), |near| format!(", did you mean \"{near}\"?"));
-                let text = format!("unknown directive \"{name}\"{hint}");
-                report.error("directive", world.at(directive), text);
-            }
+            let near = nearest(name, surface::directives().map(surface::Directive::name));
+            let hint = near.map_or(String::new(), |near| format!(", did you mean \"{near}\"?"));
+            let text = format!("unknown directive \"{name}\"{hint}");
+            report.error("directive", world.at(directive), text);
             continue;
         };
         let count = directive.args.len();

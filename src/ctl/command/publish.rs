@@ -13,8 +13,9 @@ use crate::diff::{changes, facts};
 use crate::manifest::{self, Manifest};
 use crate::publish::audit::{self, Action, Line};
 use crate::publish::nginx::Gateway;
-use crate::publish::root::Root;
+use crate::publish::root::{KEYS, Root};
 use crate::publish::switch;
+use crate::publish::workers::Workers;
 use crate::render::{Clients, Options, STATUS_LISTEN};
 use crate::{progress, subject, table};
 
@@ -62,6 +63,9 @@ pub struct Publish {
     /// The clients' key file [default: the manifest's, else DIR/client.keys]
     #[arg(long, value_name = "FILE")]
     pub client_keys: Option<String>,
+    /// Whom nginx's workers run as [default: www-data, nginx or nobody, if root publishes]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
     /// Say what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -92,21 +96,26 @@ pub struct Look {
 
 /// Runs `publish`.
 pub fn publish(args: &Publish, out: &mut dyn Write) -> Result<Done, Failure> {
-    let root = Root::make(&args.server.root)?;
+    let workers = Workers::find(args.user.as_deref())?;
+    let root = Root::make(&args.server.root, workers.as_ref())?;
     let _lock = root.lock()?;
     let revision = root.next()?;
     let loaded = manifest::load(&args.manifest)?;
     let given = args.client_keys.clone();
     let keys = given.or_else(|| {
         let stated = loaded.manifest.as_ref()?.deployment.gateway.client_keys.clone();
-        stated.is_none().then(|| root.file("client.keys").display().to_string())
+        stated.is_none().then(|| root.file(KEYS).display().to_string())
     });
+    if keys == Some(root.file(KEYS).display().to_string()) {
+        root.make_keys(workers.as_ref())?;
+    }
     let path = |name: &str| root.file(name).display().to_string();
     let options = Options {
         module: args.module.clone(),
         pid: pid(&root, &args.server).display().to_string(),
         log_dir: path("logs"),
         temp_dir: Some(path("tmp")),
+        user: workers.map(|workers| workers.user),
         clients: Clients::Keys(keys),
         revision: Some(format!("{revision:04}")),
     };

@@ -43,6 +43,9 @@ pub struct Layout {
     /// Where nginx writes its process id [default: /run/nginx.pid]
     #[arg(long, value_name = "FILE")]
     pub pid: Option<String>,
+    /// Whom nginx's workers run as; nginx's own default without
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
     /// How clients are known: by the key file, or by an issuer's map files
     #[arg(long, value_enum, default_value_t)]
     pub client_auth: ClientAuth,
@@ -73,6 +76,7 @@ impl Layout {
         set(&mut options.module, &self.module);
         set(&mut options.log_dir, &self.log_dir);
         set(&mut options.pid, &self.pid);
+        options.user.clone_from(&self.user);
         options.clients = match self.client_auth {
             ClientAuth::Keys => Clients::Keys(self.client_keys.clone()),
             ClientAuth::Maps => Clients::Maps(self.maps_dir.clone()),

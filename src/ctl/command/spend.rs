@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::{Done, Failure};
-use crate::spend::{By, Query, is_table, postgres, sqlite, view};
+use crate::spend::{By, Query, is_table, journal, postgres, sqlite, view};
 use crate::time;
 
 /// `llmctl spend`
@@ -12,6 +12,7 @@ use crate::time;
 #[command(after_help = "Examples:
   llmctl spend --db /srv/llm/llm/cost.db
   llmctl spend --db env:LLM_COST_DSN --by org,project --since 2026-11-01
+  llmctl spend --db /srv/llm/llm/journal          # what no database has taken yet
   llmctl spend --by day,model --format chart
   llmctl spend --by project --since 2026-10-01 --until 2026-11-01 --format csv > october.csv
 
@@ -26,7 +27,7 @@ pub struct Args {
     /// Before this day or moment
     #[arg(long, value_name = "WHEN")]
     pub until: Option<String>,
-    /// The SQLite file, or PostgreSQL's address: its text, env:NAME or file:PATH
+    /// The SQLite file, the journal's folder, or PostgreSQL's address: its text, env:NAME or file:PATH
     #[arg(long, value_name = "PATH|DSN", default_value = "llm/cost.db")]
     pub db: String,
     /// The table
@@ -71,11 +72,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
         since_s: moment(&args.since)?,
         until_s: moment(&args.until)?,
     };
-    let db = resolved(&args.db)?;
-    let sums = if is_address(&db) {
-        postgres::sums(&db, &query)?
+    let path = Path::new(&args.db);
+    let sums = if is_address(&args.db) {
+        postgres::sums(&args.db, &query)?
+    } else if path.is_dir() {
+        journal::sums(path, &query)?
     } else {
-        sqlite::sums(Path::new(&db), &query)?
+        sqlite::sums(path, &query)?
     };
     match args.format {
         Format::Table => view::table(&args.by, &sums, out)?,
@@ -86,22 +89,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     Ok(Done::Well)
 }
 
-fn resolved(db: &str) -> Result<String, Failure> {
-    if let Some(name) = db.strip_prefix("env:") {
-        return std::env::var(name)
-            .map_err(|_| Failure::new(format!("environment variable \"{name}\" is not set")));
-    }
-    if let Some(path) = db.strip_prefix("file:") {
-        let text = std::fs::read_to_string(path)
-            .map_err(|why| Failure::new(format!("\"{path}\" cannot be read: {why}")))?;
-        return Ok(text.trim().to_owned());
-    }
-    Ok(db.to_owned())
-}
-
 fn is_address(db: &str) -> bool {
     let words = ["host=", "dbname=", "user="];
-    db.starts_with("postgres://")
+    db.starts_with("env:")
+        || db.starts_with("file:")
+        || db.starts_with("postgres://")
         || db.starts_with("postgresql://")
         || words.iter().any(|word| db.contains(word))
 }

@@ -10,9 +10,14 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::audit::{self, Entry};
+use super::workers::Workers;
 use crate::files::{self, Lock};
+use crate::keyfile::KeyFile;
 
 const MAIN: &str = "nginx.conf";
+
+/// The key file of a root whose manifest names no other.
+pub const KEYS: &str = "client.keys";
 
 /// A publication's folder.
 #[derive(Debug)]
@@ -30,12 +35,15 @@ impl Root {
         }
     }
 
-    /// The folder, made where it is missing.
-    pub fn make(path: &Path) -> Result<Self, String> {
+    /// The folder, made where it is missing, with room for nginx's workers.
+    pub fn make(path: &Path, workers: Option<&Workers>) -> Result<Self, String> {
         let made = || -> io::Result<PathBuf> {
-            for name in ["revisions", "logs", "run", "tmp"] {
+            for name in ["", "revisions", "logs", "run", "tmp"] {
                 let folder = path.join(name);
-                fs::DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
+                fs::DirBuilder::new().recursive(true).mode(0o750).create(&folder)?;
+                if let Some(workers) = workers {
+                    workers.share_folder(&folder)?;
+                }
             }
             fs::canonicalize(path)
         };
@@ -51,6 +59,20 @@ impl Root {
     /// Something in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// The root's own key file: nginx does not start without it, and its workers read it again when it
+    /// changes.
+    pub fn make_keys(&self, workers: Option<&Workers>) -> Result<(), String> {
+        let path = self.file(KEYS);
+        if !path.exists() {
+            KeyFile::open(&path)?.save()?;
+        }
+        let Some(workers) = workers else { return Ok(()) };
+        workers.share_file(&path).map_err(|why| {
+            let (name, user) = (path.display(), &workers.user);
+            format!("key file \"{name}\" cannot be given to the group of \"{user}\": {why}")
+        })
     }
 
     /// Keeps every other publication out.

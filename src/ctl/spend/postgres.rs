@@ -1,14 +1,12 @@
 //! The sums of a PostgreSQL table. The server adds: its decimals are exact. No error shows the address,
 //! which may hold the password.
 
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use postgres::config::{Config, SslMode};
+use llm_core::cost::Dsn;
+use llm_ledger::sink::reach;
+use postgres::config::Config;
 use postgres::{Client, NoTls};
-use rustls::{ClientConfig, RootCertStore};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{By, Query, Sum, Sums, add};
 use crate::progress;
@@ -67,31 +65,18 @@ fn said(why: &postgres::Error) -> String {
     }
 }
 
+/// As the gateway connects: its DSN says how the server is checked.
 fn connect(dsn: &str) -> Result<Client, String> {
-    // The library knows no modes that check more; with TLS the certificate is always checked here.
-    let dsn = dsn.replace("verify-full", "require").replace("verify-ca", "require");
-    let mut config = Config::from_str(&dsn).map_err(|_| {
-        "the database's address cannot be read, write postgresql://user@host/db or host=… dbname=…"
-    })?;
+    let dsn = Dsn::parse(&[dsn])?;
+    let (config, connector) = reach(&dsn).map_err(|why| why.text.replace("llm_cost_dsn", "--db"))?;
+    let mut config = Config::from(config);
     config.connect_timeout(CONNECT).application_name("llmctl");
-    let connected = match config.get_ssl_mode() {
-        SslMode::Disable => config.connect(NoTls),
-        _ => config.connect(tls()?),
+    let connected = match connector {
+        None => config.connect(NoTls),
+        Some(connector) => config.connect(connector),
     };
     connected.map_err(|why| match why.as_db_error() {
         Some(error) => format!("the database refuses us: {}", error.message()),
         None => "the database does not answer, see its address, network and certificate".to_owned(),
     })
-}
-
-fn tls() -> Result<MakeRustlsConnect, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|why| why.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
 }

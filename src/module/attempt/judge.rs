@@ -16,7 +16,7 @@ use crate::conf::Compiled;
 use crate::ctx::{RequestCtx, Routed};
 use crate::fallback::Rules;
 use crate::ffi::Request;
-use crate::health::{self, Outcome, Place};
+use crate::health::{self, Names, Outcome, Place};
 use crate::ratelimit;
 
 /// The next target that can be tried.
@@ -392,6 +392,9 @@ pub fn note_broken(r: Request<'_>, ctx: &RequestCtx, error: Option<ErrorCode>) {
     };
     let failure = Failure::classify(&event);
     let decision = decide_on(r, ctx, &failure, false);
+    if let Some(note) = attempt.notes.borrow_mut().last_mut() {
+        note.end = failure.main.map_or(AttemptEnd::SemanticError, AttemptEnd::Failed);
+    }
     attempt.failure.set(Some(failure));
     attempt.policy_allowed.set(decision.policy_allowed);
     attempt.suppressed.set(decision.suppressed);
@@ -413,15 +416,21 @@ fn learn(r: Request<'_>, ctx: &RequestCtx, outcome: Outcome, of_the_key: bool) {
         return;
     }
     let Some(place) = current_place(r, ctx, &routed) else { return };
+    let Some(provider) = routed.provider() else { return };
     let lease = ctx.attempt.lease.take();
-    health::note(r, place, &rules.params, outcome, lease);
-    if rules.mode == Mode::Latency
-        && let Some(provider) = routed.provider()
-    {
+    let key = ctx.keys(r).zip(ctx.key.borrow().key);
+    let names = Names {
+        provider: &provider.name,
+        model: routed.model(),
+        key_id: key.and_then(|(keys, key)| keys.secrets.store.fingerprint(key)),
+    };
+    health::note(r, place, &names, &rules.params, outcome, lease);
+    if rules.mode == Mode::Latency {
         // Equals are compared by target, whichever key was used.
         let target = Place::new(&provider.name, routed.model(), None);
         if target != place {
-            health::note(r, target, &rules.params, outcome, None);
+            let names = Names { key_id: None, ..names };
+            health::note(r, target, &names, &rules.params, outcome, None);
         }
     }
 }

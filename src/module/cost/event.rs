@@ -96,7 +96,7 @@ fn attempts(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, bill: &Bill) -> V
             provider: provider.map(|provider| Text::new(&provider.name)).unwrap_or_default(),
             model: target.and_then(|t| t.model.as_deref()).map(Text::new).unwrap_or_default(),
             key_id: key.map(|key| Text::new(&key.id)).unwrap_or_default(),
-            outcome: Text::new(note.end.name()),
+            outcome: Text::new(crate::metrics::end(r, ctx, note, is_last).name()),
             status_code: note.status,
             started_at_ms: started_at_ms + note.started_ms,
             duration_ms,

@@ -48,9 +48,12 @@ pub(super) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_in
         }
         if main.needs_health() {
             let line = main.zone.take().unwrap_or_default();
-            main.health = Zone::add(cf, &line.name, line.bytes);
-            if main.health.is_none() {
-                return code::ERROR;
+            match Zone::add(cf, &line.name, line.bytes) {
+                Ok(zone) => main.health = Some(zone),
+                Err(text) => {
+                    conf::error(cf, &text);
+                    return code::ERROR;
+                }
             }
         }
         if let Err(text) = prepare_ledger(cf, main) {
@@ -89,8 +92,7 @@ fn prepare_ledger(cf: *mut ngx_conf_t, main: &mut MainConf) -> Result<(), String
     }
     if main.needs_limits() {
         let (name, bytes) = main.limit_lines.zone();
-        let zone =
-            Zone::add(cf, name, bytes).ok_or_else(|| format!("cannot add zone \"{name}\""))?;
+        let zone = Zone::add(cf, name, bytes)?;
         let state = match &main.limit_lines.state {
             None => Some("llm/state"),
             Some(written) => written.as_deref(),
@@ -110,13 +112,12 @@ fn prepare_metrics(cf: *mut ngx_conf_t, main: &MainConf) -> Result<metrics::Boar
     const RECENT_BYTES: usize = 320 << 10;
     const WORKERS_BYTES: usize = 64 << 10;
     let (name, bytes) = main.metric_lines.zone();
-    let failed = || format!("cannot add zone \"{name}\"");
     let beside = |what: &str| format!("{name}_{what}");
     Ok(metrics::Board {
-        series: Zone::add(cf, name, bytes).ok_or_else(failed)?,
-        hour: Zone::add(cf, &beside("hour"), HOUR_BYTES).ok_or_else(failed)?,
-        recent: Zone::add(cf, &beside("recent"), RECENT_BYTES).ok_or_else(failed)?,
-        workers: Zone::add(cf, &beside("workers"), WORKERS_BYTES).ok_or_else(failed)?,
+        series: Zone::add(cf, name, bytes)?,
+        hour: Zone::add(cf, &beside("hour"), HOUR_BYTES)?,
+        recent: Zone::add(cf, &beside("recent"), RECENT_BYTES)?,
+        workers: Zone::add(cf, &beside("workers"), WORKERS_BYTES)?,
         layout: main.label_layout().into(),
     })
 }

@@ -35,7 +35,8 @@ impl Request<'_> {
     pub fn set_content_type(&mut self, kind: &'static str) {
         let out = &mut self.raw_mut().headers_out;
         out.content_type = borrowed(kind.as_bytes());
-        out.content_type_len = kind.len();
+        // nginx compares lists of types with so much of it.
+        out.content_type_len = kind.split(';').next().unwrap_or(kind).trim_end().len();
         out.content_type_lowcase = ptr::null_mut();
         out.charset = borrowed(b"");
     }

@@ -11,7 +11,7 @@ use ngx::ffi::{
     ngx_shmtx_t, ngx_shmtx_unlock, ngx_slab_alloc, ngx_slab_pool_t,
 };
 
-use super::{borrowed, code, exports, fenced};
+use super::{Level, borrowed, code, exports, fenced};
 
 /// Records that may live in shared memory: integers only, all zero is "unused".
 ///
@@ -24,7 +24,7 @@ pub unsafe trait Plain: Copy {
 
 // SAFETY: a repr(C) struct of integers.
 unsafe impl Plain for health::Record {
-    const LAYOUT: u64 = 0x6c6c_6d68_0000_0001;
+    const LAYOUT: u64 = 0x6c6c_6d68_0000_0002;
 }
 
 // SAFETY: a repr(C) struct of integers.
@@ -76,17 +76,28 @@ struct Header {
 }
 
 impl<T: Plain> Zone<T> {
-    /// Asks nginx for the zone while the configuration is read.
-    pub(super) fn add(cf: *mut ngx_conf_t, name: &str, bytes: usize) -> Option<Self> {
+    /// Asks nginx for the zone while the configuration is read; an error where something else has its name.
+    pub(super) fn add(cf: *mut ngx_conf_t, name: &str, bytes: usize) -> Result<Self, String> {
+        Self::try_add(cf, name, bytes).ok_or_else(|| {
+            format!("the zone \"{name}\" cannot be added, give it a name of its own")
+        })
+    }
+
+    fn try_add(cf: *mut ngx_conf_t, name: &str, bytes: usize) -> Option<Self> {
         // The name lives in the zone's record, so it must live as long as the configuration.
         // SAFETY: nginx reads the configuration into this pool.
         let name = super::pool::copy(unsafe { (*cf).pool }, name.as_bytes())?;
         let mut name = borrowed(&name);
         // SAFETY: the tag is our module's address, which no other module has.
         let zone = unsafe { ngx_shared_memory_add(cf, &raw mut name, bytes, exports::tag()) };
-        let raw = NonNull::new(zone)?;
+        let mut raw = NonNull::new(zone)?;
         // SAFETY: nginx has just made or found it.
-        unsafe { (*raw.as_ptr()).init = Some(init_zone::<T>) };
+        let found = unsafe { raw.as_mut() };
+        // All our zones have the same tag: nginx cannot tell one from another.
+        if found.init.is_some() {
+            return None;
+        }
+        found.init = Some(init_zone::<T>);
         Some(Self { raw, records: PhantomData })
     }
 
@@ -134,9 +145,19 @@ unsafe extern "C" fn init_zone<T: Plain>(zone: *mut ngx_shm_zone_t, old: *mut c_
         // The same zone of the configuration before: a reload keeps what it holds.
         // SAFETY: null, or a header that this function wrote.
         let kept = unsafe { old.cast::<Header>().as_ref() };
-        if kept.is_some_and(|header| header.layout == T::LAYOUT) {
-            zone.data = old;
-            return code::OK;
+        match kept {
+            None => {}
+            Some(header) if header.layout == T::LAYOUT => {
+                zone.data = old;
+                return code::OK;
+            }
+            Some(_) => {
+                super::log(
+                    Level::Error,
+                    "llm: a zone has another meaning than before: give it another name, or restart nginx",
+                );
+                return code::ERROR;
+            }
         }
         let pool = zone.shm.addr.cast::<ngx_slab_pool_t>();
         if zone.shm.exists != 0 {

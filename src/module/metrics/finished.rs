@@ -120,7 +120,7 @@ fn attempts<'a>(r: Request<'_>, ctx: &RequestCtx, routed: &'a Routed) -> Vec<Tri
         tried.push(Tried {
             provider: &provider.name,
             model: target.model.as_deref(),
-            end: note.end,
+            end: end(r, ctx, note, is_last),
             duration_ms: duration_ms(r, note, is_last),
             ttft_ms: ttft_ms.map(|ms| ms.saturating_sub(note.started_ms)),
         });
@@ -143,6 +143,12 @@ fn attempts<'a>(r: Request<'_>, ctx: &RequestCtx, routed: &'a Routed) -> Vec<Tri
         });
     }
     tried
+}
+
+/// How an attempt ended: a client may leave one that was good so far.
+pub fn end(r: Request<'_>, ctx: &RequestCtx, note: &Note, is_last: bool) -> AttemptEnd {
+    let left = r.is_client_gone() || ctx.stream_end(r) == Some(StreamEnd::ClientClosed);
+    if is_last && left && note.end == AttemptEnd::Ok { AttemptEnd::ClientClosed } else { note.end }
 }
 
 /// What an attempt took: until it was judged, or, if it was accepted, until the answer's end.

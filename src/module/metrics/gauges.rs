@@ -1,10 +1,10 @@
 //! How are things at this moment? Health, keys, budgets and the journal, for a scrape and the status page.
 
+use llm_core::health::name_hash;
 use llm_core::metrics::{Amount, Gauge, Metric};
 use llm_core::ratelimit::Budget;
 use llm_core::status::WorkerNote;
 
-use crate::conf::Compiled;
 use crate::ffi::{Request, process};
 use crate::health::{self, Place, Seen};
 use crate::ratelimit;
@@ -33,6 +33,8 @@ pub struct TargetNow {
 
 /// Every configured provider, as it is now.
 pub fn providers(r: Request<'_>) -> Vec<ProviderNow<'_>> {
+    let records = health::named(r);
+    let now_ms = crate::ffi::now_ms();
     let mut all: Vec<ProviderNow<'_>> = Vec::new();
     for compiled in &r.main_conf().compiled {
         for provider in &compiled.routes.providers {
@@ -40,28 +42,28 @@ pub fn providers(r: Request<'_>) -> Vec<ProviderNow<'_>> {
                 continue;
             }
             let down = health::benched_until_ms(r, Place::of_provider(&provider.name));
-            let mut now = ProviderNow {
+            let keys = keys(r, &provider.name);
+            let hash = name_hash(&provider.name);
+            let targets: Vec<TargetNow> = records
+                .iter()
+                .filter(|record| record.is_of(hash))
+                .map(|record| TargetNow {
+                    model: record.model(),
+                    key: keys.iter().find(|key| record.is_with(key.hash())).map(|k| k.id.clone()),
+                    seen: Seen::of(record, now_ms),
+                })
+                .collect();
+            let keys = keys.into_iter().map(|key| {
+                let its = targets.iter().filter(|t| t.key.as_ref() == Some(&key.id));
+                let until = its.filter_map(|t| t.seen.benched_ms).max();
+                (key.id, key.fingerprint.is_some(), until)
+            });
+            all.push(ProviderNow {
                 name: &provider.name,
                 probed_down_ms: down.map(left_ms),
-                keys: Vec::new(),
-                targets: Vec::new(),
-            };
-            let keys = keys(r, &provider.name);
-            for model in models(compiled, &provider.name) {
-                for key in keys.iter().map(Some).chain([None]) {
-                    let print = key.and_then(|key| key.fingerprint.as_deref());
-                    let place = Place::new(&provider.name, model, print);
-                    let Some(seen) = health::seen(r, place) else { continue };
-                    let key = key.map(|key| key.id.clone());
-                    now.targets.push(TargetNow { model: model.map(str::to_owned), key, seen });
-                }
-            }
-            for key in keys {
-                let benched = now.targets.iter().filter(|t| t.key.as_ref() == Some(&key.id));
-                let until = benched.filter_map(|t| t.seen.benched_ms).max();
-                now.keys.push((key.id, key.fingerprint.is_some(), until));
-            }
-            all.push(now);
+                keys: keys.collect(),
+                targets,
+            });
         }
     }
     all
@@ -70,6 +72,13 @@ pub fn providers(r: Request<'_>) -> Vec<ProviderNow<'_>> {
 struct KeyNow {
     id: String,
     fingerprint: Option<String>,
+}
+
+impl KeyNow {
+    /// As health's records have it; 1 is no key's.
+    fn hash(&self) -> u64 {
+        self.fingerprint.as_deref().map_or(1, name_hash)
+    }
 }
 
 fn keys(r: Request<'_>, provider: &str) -> Vec<KeyNow> {
@@ -85,23 +94,6 @@ fn keys(r: Request<'_>, provider: &str) -> Vec<KeyNow> {
         }
     }
     all
-}
-
-/// The models that health may know by name: those of the configuration, and none.
-fn models<'a>(compiled: &'a Compiled, provider: &str) -> Vec<Option<&'a str>> {
-    let Compiled { routes, rules, .. } = compiled;
-    let patterns = routes.patterns.iter().filter(|p| p.provider == provider && p.is_exact());
-    let aliases = routes.aliases.iter().filter(|alias| alias.provider == provider);
-    let edges = rules.graph.edges.iter().filter(|edge| edge.to.provider == provider);
-    let mut models: Vec<Option<&str>> = vec![None];
-    models.extend(patterns.map(|pattern| Some(pattern.pattern.as_str())));
-    models.extend(aliases.map(|alias| Some(alias.model.as_str())));
-    models.extend(
-        edges.filter_map(|edge| edge.model.as_deref().or(edge.to.model.as_deref())).map(Some),
-    );
-    models.sort_unstable();
-    models.dedup();
-    models
 }
 
 fn left_ms(until_ms: u64) -> u64 {

@@ -36,7 +36,7 @@ pub fn route(mut r: Request<'_>, ctx: &RequestCtx) -> Result<(), Rejection> {
     if let Some(facts) = &asked.facts {
         settle_dialect(r, ctx, facts)?;
         if let Some(model) = &facts.model {
-            client::may_use(r, &model.text)?;
+            client::may_use(ctx, &compiled.routes, &model.text)?;
         }
     }
     ctx.path.set(r.keep(r.path()).ok_or_else(Rejection::internal)?);
@@ -141,6 +141,9 @@ fn resolve(
         resolution.provider,
         resolution.model.as_deref(),
     )?;
+    for model in chosen.overrides.models() {
+        client::may_use(ctx, &compiled.routes, model)?;
+    }
     let outcome = if chosen.replaced { Outcome::ReplacedByPolicy } else { resolution.outcome };
     ctx.outcome.set(Some(outcome));
     // What a rule has replaced is told all the same.

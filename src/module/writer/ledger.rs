@@ -12,6 +12,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use llm_core::cost::CostEvent;
+use llm_core::metrics::{Adds, EventResult, Record, Table};
 use llm_ledger::journal::{AppendError, Appender, Limits, Owner};
 use llm_ledger::sink::{Bounds, Log, Postgres, Sink, Sqlite};
 use llm_ledger::{Settings, Shipper, SinkStats};
@@ -149,12 +150,14 @@ fn ship(conf: &MainConf, store: &Store, owner: Arc<Owner>) {
     let (ending, ended) = mpsc::sync_channel(1);
     let (stopped, store, board) = (stop.clone(), store.clone(), conf.limits.clone());
     let notes = conf.metrics.as_ref().map(|metrics| metrics.workers);
+    let series = conf.metrics.as_ref().map(|metrics| metrics.series);
     let spawned = thread::spawn("llm-ledger", move || {
         let mut work = Work {
             shipper: Shipper::new(owner, sinks(&store), settings),
             checkpoints: board.and_then(Checkpoints::new),
             due: Instant::now() + CHECKPOINT,
             workers: notes,
+            series,
             told: WorkerNote::default(),
         };
         let mut pause = Duration::ZERO;
@@ -179,6 +182,7 @@ struct Work {
     checkpoints: Option<Checkpoints>,
     due: Instant,
     workers: Option<Zone<WorkerNote>>,
+    series: Option<Zone<Record>>,
     /// What was counted when it was last told.
     told: WorkerNote,
 }
@@ -228,6 +232,12 @@ impl Work {
         self.told = now;
         let pid = std::process::id();
         with_nginx(|| zone.locked(|notes| since.report(notes, pid, wall_ms())));
+        let mut adds = Adds::default();
+        adds.cost_events(EventResult::Written, since.written);
+        adds.cost_events(EventResult::DeadLetter, since.dead_letters);
+        if let Some(series) = self.series {
+            with_nginx(|| series.locked(|records| Table::new(records).apply(&adds)));
+        }
     }
 
     fn end(&mut self) {

@@ -408,3 +408,17 @@ proptest! {
         prop_assert!(!is_benched);
     }
 }
+
+#[test]
+fn a_record_says_whose_it_is() {
+    let mut record = Record::default();
+    assert!(!record.is_named() && record.model().is_none());
+    let long = "m".repeat(100);
+    record.name("First", Some(&long), Some("key-1"));
+    assert!(record.is_named() && record.is_of(name_hash("first")), "case does not matter");
+    assert!(!record.is_of(name_hash("second")) && !Record::default().is_of(0));
+    assert!(record.is_with(name_hash("key-1")) && !record.is_with(0));
+    assert_eq!(record.model().unwrap(), "m".repeat(48));
+    record.name("first", None, None);
+    assert!(record.is_with(0) && record.model().is_none());
+}

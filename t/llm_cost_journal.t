@@ -182,9 +182,10 @@ is($t->nginx->start, undef, 'nginx starts');
 ok((wait_until { $t->pg->count >= 9 } 60), 'nine rows of ten');
 like($t->error_log, qr/\[warn\].*journal/, 'the log tells of it');
 
-=== the folder cannot be made
+=== the folder cannot be made: it is told, and requests are served
 --- user_files
 >>> file
+no folder
 --- http_config
     upstream one { server %%first%%; }
     llm_cost_rate first * 1 1;
@@ -193,8 +194,32 @@ like($t->error_log, qr/\[warn\].*journal/, 'the log tells of it');
     llm_proxy_route first one;
     llm_proxy_default_provider first;
     location /v1/ { llm_proxy; llm_cost; proxy_pass http://$llm_provider_upstream; }
---- must_fail
+--- request
+POST /v1/chat/completions
+{"model":"m"}
+--- error_log
 file/journal
+
+=== nobody else may read it
+--- http_config
+    upstream one { server %%first%%; }
+    llm_cost_rate first * 1 1;
+    llm_cost_backend postgres;
+    llm_cost_dsn "%%pg_dsn%%";
+--- init: $t->pg->stop
+--- config
+    llm_proxy_route first one;
+    llm_proxy_default_provider first;
+    llm_ratelimit_rule all requests 5/m;
+    location /v1/ { llm_proxy; llm_ratelimit; llm_cost; proxy_pass http://$llm_provider_upstream; }
+--- request
+POST /v1/chat/completions
+{"model":"m"}
+--- after
+wait_until { -e $t->root . '/llm/state' } 5;
+my @files = (glob($t->root . '/llm/journal/*.journal'), $t->root . '/llm/state');
+is(scalar @files, 2, 'a journal and a checkpoint');
+is_deeply([ map { sprintf '%o', (stat)[2] & 0777 } @files ], [ 600, 600 ], 'for their owner alone');
 
 === a size
 --- http_config

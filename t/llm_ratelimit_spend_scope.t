@@ -54,6 +54,32 @@ like($t->access_log, qr/ 429 "spend_budget_exhausted" "usd"$/m, 'the others have
 ok(wait_for_rows($t, 1), 'one row');
 is(main::ask($t)->{status}, '429', 'it stays so');
 
+=== under load on two workers the budget is used up and never exceeded
+--- workers: 2
+--- http_config
+    upstream one { server %%first%%; keepalive 16; }
+    llm_cost_rate first * 1000 1000;
+--- config
+    llm_proxy_route first one;
+    llm_proxy_default_provider first;
+    llm_ratelimit_spend_scope project usd p 1;
+    llm_ratelimit_reserve_spend usd 0.1;
+    location /v1/ { llm_proxy; llm_ratelimit; llm_cost; proxy_pass http://$llm_provider_upstream; }
+--- after
+my @answers;
+for (1 .. 40) {
+    my @clients = map { main::begin($t) } 1 .. 25;
+    push @answers, map { $_->receive(method => 'POST') } @clients;
+    $_->finish(0) for @clients;
+    last if !grep { $_->{status} eq '200' } @answers[ -25 .. -1 ];
+}
+my @served = grep { $_->{status} eq '200' } @answers;
+# So many that a further one, with what is set aside for it, would not have fitted.
+is(scalar @served, 48, 'forty-eight times 0.019, and not 0.1 more');
+ok(wait_for_rows($t, 48, 20), 'as many rows');
+is_deeply([ ledger_problems($t, answers => \@answers, prices => { 'first/m' => [ 1000, 1000 ] }) ], [],
+    'with the same sum');
+
 === amounts are exact: what equals the budget passes, a digit more does not
 --- http_config
     upstream one { server %%first%%; }

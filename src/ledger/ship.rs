@@ -342,7 +342,7 @@ impl Shipper {
             self.tell_if_failed("adopting", adopted, now);
         }
         if is_due(&mut self.next_scan, now, self.settings.gather) {
-            self.delete_passed(now, self.owner.live().saturating_sub(1));
+            self.delete_passed(now, self.owner.complete());
             let scanned = self.scan();
             self.tell_if_failed("looking through", scanned, now);
         }

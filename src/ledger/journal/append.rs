@@ -100,10 +100,12 @@ impl Appender {
             return Err(AppendError::Full);
         }
         if let Err(error) = segment.write(frame) {
-            if segment.file.set_len(segment.bytes).is_err() {
-                // A reader skips the torn frame.
-                self.segment = None;
-            }
+            // A reader skips a torn frame that cannot be taken back.
+            let _ = segment.file.set_len(segment.bytes);
+            // Where the disk is full, room comes only from segments that are shipped, this one among
+            // them; the next one is made when there is room for it.
+            self.segment = None;
+            self.owner.close_live();
             return Err(error.into());
         }
         segment.bytes += length as u64;

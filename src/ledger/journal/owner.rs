@@ -42,6 +42,8 @@ pub struct Owner {
     used_bytes: AtomicU64,
     appended: AtomicU64,
     dropped: AtomicU64,
+    /// Nothing is appended to the segment of that number any more.
+    live_is_closed: AtomicBool,
     wants_rotation: AtomicBool,
     _lock: File,
 }
@@ -70,6 +72,7 @@ impl Owner {
             used_bytes: AtomicU64::new(used_bytes),
             appended: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            live_is_closed: AtomicBool::new(false),
             wants_rotation: AtomicBool::new(false),
             _lock: lock,
         }))
@@ -116,7 +119,21 @@ impl Owner {
         self.live.load(Ordering::Acquire)
     }
 
+    /// The number of the last segment to which nothing is appended any more; 0 is none.
+    pub(crate) fn complete(&self) -> u64 {
+        // In this order: a segment that is begun between the two is not taken for a closed one.
+        let live = self.live();
+        let is_closed = self.live_is_closed.load(Ordering::Acquire) && self.live() == live;
+        if is_closed { live } else { live.saturating_sub(1) }
+    }
+
+    /// The segment that grew is closed without a next one.
+    pub(super) fn close_live(&self) {
+        self.live_is_closed.store(true, Ordering::Release);
+    }
+
     pub(super) fn set_live(&self, number: u64) {
+        self.live_is_closed.store(false, Ordering::Release);
         self.live.store(number, Ordering::Release);
     }
 

@@ -85,7 +85,9 @@ fn charges_behind_the_checkpoint_are_replayed_of_all_owners() {
     let replayed = replay(directory.path(), 2, |charge, _| {
         sum = sum.checked_add(charge.pico).unwrap();
     });
-    assert_eq!(replayed.unwrap(), Replayed { events: 150, ..Replayed::default() });
+    let replayed = replayed.unwrap();
+    assert_eq!((replayed.events, replayed.skipped_bytes), (150, 0));
+    assert!(replayed.last_epoch > 2, "later epochs must be greater than any of these");
     assert_eq!(sum, expected);
     assert_eq!(replay(&directory.path().join("none"), 0, |_, _| ()).unwrap(), Replayed::default());
 }

@@ -6,6 +6,7 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use llm_core::cost::TableName;
 use llm_ledger::journal::{AppendError, Life, Position, Reader};
@@ -82,6 +83,27 @@ fn events_before_and_after_a_full_disk_arrive() {
         .query_row("SELECT count(*) FROM llm_cost_events", [], |row| row.get(0))
         .unwrap();
     assert_eq!(count as u64, taken + 50);
+}
+
+#[test]
+fn a_full_disk_has_room_again_once_its_events_are_shipped() {
+    let Some(disk) = Disk::new(300) else { return };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let sink = Sqlite::new(&elsewhere.path().join("cost.db"), &TableName::default());
+    let mut worker = Worker::new(disk.path(), vec![Box::new(sink)]);
+    std::fs::write(disk.path().join("filler"), vec![0; 100 * 1024]).unwrap();
+    let mut taken = 0;
+    while worker.appender.append(&event(taken)).is_ok() {
+        taken += 1;
+    }
+    // Nobody makes room but the worker itself.
+    let until = Instant::now() + Duration::from_secs(30);
+    while worker.appender.append(&event(9999)).is_err() {
+        assert!(Instant::now() < until, "the journal stays full");
+        let pause = worker.shipper.step(Instant::now());
+        std::thread::sleep(pause.min(Duration::from_millis(50)));
+    }
+    worker.append(taken..taken + 50);
 }
 
 #[test]

@@ -132,6 +132,7 @@ C<spew> and
 
     $t->root, address, port('port2'), answers, error_log, access_log, read_file(name)
     $t->write_file(name, content)     $t->request("GET /", "Header: value")
+    $t->is_secret(text)               one that is not written as below
     $t->reload, restart(signal or "kill9"), kill_worker(signal), nginx
     $t->mock->requests(name), state(name), script(name, [answers])
     $t->sqlite(sql, file)             rows of references; the file is llm/cost.db
@@ -156,6 +157,7 @@ written C<sk-...SECRET...>, of letters, digits, "-" and "_".
     TEST_LLM_NGINX      the nginx binary; default: nginx
     TEST_LLM_MODULE     our .so; without it the configuration has no load_module
     TEST_LLM_MOCK       the mock-provider binary; default: the one in target
+    TEST_LLM_CTL        the llmctl binary; default: the one in target
     TEST_LLM_VALGRIND   runs nginx under valgrind; valgrind_skip: reason in a block skips it there
     TEST_LLM_ASAN       collects what the sanitizers of an instrumented nginx report
     TEST_LLM_KEEP       keeps the folders of blocks; those of failed blocks are always kept

@@ -33,7 +33,7 @@ pub use line::{
 };
 pub use record::Record;
 pub use refusal::{DenyReason, Refusal};
-pub use rules::{Lines, RuleSet, Subject};
+pub use rules::{Described, Lines, RuleSet, Subject};
 pub use saved::{Saved, SavedError};
 pub use shown::{Headers, Shown};
 pub use spend::{Budget, Cap};

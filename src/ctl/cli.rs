@@ -69,11 +69,14 @@ enum Command {
         shell: clap_complete::Shell,
     },
     /// Write the manual pages into a folder
-    #[command(hide = true)]
+    #[command(after_help = "Example:\n  llmctl man /usr/local/share/man/man1")]
     Man {
         /// The folder
         folder: std::path::PathBuf,
     },
+    /// Print docs/llmctl.md
+    #[command(hide = true)]
+    Reference,
 }
 
 impl Cli {
@@ -102,6 +105,10 @@ impl Cli {
                 let mut text = Vec::new();
                 clap_complete::generate(shell, &mut Self::command(), "llmctl", &mut text);
                 out.write_all(&text)?;
+                Ok(Done::Well)
+            }
+            Command::Reference => {
+                out.write_all(command::reference::page(Self::command()).as_bytes())?;
                 Ok(Done::Well)
             }
             Command::Man { folder } => {

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod doctor;
 pub mod key;
 pub mod publish;
+pub mod reference;
 pub mod render;
 pub mod spend;
 pub mod top;

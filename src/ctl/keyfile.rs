@@ -2,13 +2,15 @@
 //! readable for everybody: hashes of weak imported secrets could be tried out.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use llm_core::auth::client::{Digest, SALT_BYTES, Table};
 
+use crate::command::hint;
 use crate::files::{self, Lock};
+use crate::publish::workers::Workers;
 
 /// Another command is done by then.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -58,11 +60,36 @@ impl KeyFile {
         Ok(Self { path: path.to_owned(), table, _lock: lock })
     }
 
-    /// Writes the keys back.
+    /// Writes the keys back. A new file belongs to its folder's group, so that a folder that was given to
+    /// nginx's workers is enough.
     pub fn save(&self) -> Result<(), String> {
         let text = self.table.to_string();
-        files::replace(&self.path, text.as_bytes(), files::PRIVATE)
-            .map_err(|why| format!("key file \"{}\" cannot be written: {why}", self.path.display()))
+        let is_new = !self.path.exists();
+        files::replace(&self.path, text.as_bytes(), files::PRIVATE).map_err(|why| {
+            format!("key file \"{}\" cannot be written: {why}", self.path.display())
+        })?;
+        if let (true, Ok(folder)) = (is_new, fs::metadata(files::folder(&self.path))) {
+            // Who is in that group may; for the others the file stays theirs.
+            let _ = std::os::unix::fs::chown(&self.path, None, Some(folder.gid()));
+        }
+        if let Some(advice) = self.advice() {
+            hint(&advice);
+        }
+        Ok(())
+    }
+
+    /// What to do so that the workers see changes: nginx's main process reads root's own file at its start,
+    /// they could not.
+    fn advice(&self) -> Option<String> {
+        let metadata = fs::metadata(&self.path).ok()?;
+        let Workers { user, gid } = Workers::find(None).ok()??;
+        (metadata.uid() == 0 && metadata.gid() == 0).then(|| {
+            let name = self.path.display();
+            format!(
+                "only root can read \"{name}\": nginx's workers do not see the change if they run as \
+                 \"{user}\"; run: chgrp {gid} {name}"
+            )
+        })
     }
 }
 

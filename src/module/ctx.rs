@@ -281,10 +281,14 @@ impl RequestCtx {
     }
 
     /// How the client's wish ended, as it stands now.
-    pub fn resolution_outcome(&self) -> Option<&'static str> {
+    pub fn outcome_now(&self) -> Option<Outcome> {
         let moved = self.attempt.reason.get().is_some();
-        let outcome = if moved { Some(Outcome::FallbackAfterFailure) } else { self.outcome.get() };
-        Some(outcome?.name())
+        if moved { Some(Outcome::FallbackAfterFailure) } else { self.outcome.get() }
+    }
+
+    /// Its name.
+    pub fn resolution_outcome(&self) -> Option<&'static str> {
+        Some(self.outcome_now()?.name())
     }
 
     /// The keys for the request's providers: those of the location that it came to first.

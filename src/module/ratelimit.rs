@@ -9,7 +9,8 @@ mod zone;
 use llm_core::cost::{Bill, Status, UsageSource};
 use llm_core::error::Rejection;
 use llm_core::ratelimit::{
-    Actual, Ask, Clerk, DenyReason, Estimate, Headers, Held, Mode, Refusal, RuleSet, Subject,
+    Actual, Ask, Clerk, DenyReason, Described, Estimate, Headers, Held, Label, Mode, Refusal,
+    RuleSet, Subject,
 };
 use llm_core::request::estimate_tokens;
 use llm_core::usage::Buckets;
@@ -40,6 +41,16 @@ impl Rules {
     /// Whether money is limited here.
     pub fn has_budgets(&self) -> bool {
         self.on && self.set.has_budgets()
+    }
+
+    /// Every limit here, as people read it.
+    pub fn describe(&self) -> impl Iterator<Item = Described<'_>> {
+        self.set.describe().filter(|_| self.on)
+    }
+
+    /// Whether a budget lets the request pass that crosses it.
+    pub fn is_soft(&self, label: &Label) -> bool {
+        self.set.is_soft(label.scope, label.unit(), label.span)
     }
 
     fn asks(&self) -> bool {
@@ -149,6 +160,8 @@ pub fn may_admit_target(
     let mut held = Vec::new();
     let refused = zone::clerk(r, |clerk| {
         let refused = clerk.take(&asks, rules.mode, &mut held);
+        // The question may have made the record of a budget.
+        ctx.limits.with_keys(|keys| rules.set.label(clerk, &held, keys));
         clerk.release(&mut held, 0);
         refused
     })

@@ -29,8 +29,11 @@ function showLimits(report) {
     count: one.count, level: levels[one.decision],
   })))]);
   show("limits", report.limits, () => !report.limits.length ? [] : [
-    make("h3", null, "Rules, by the identity that used most"),
+    make("h3", null, "Rules"),
     make("ul.bars", null, ...report.limits.map((limit) => {
+      if (limit.most_used === null) {
+        return make("li", null, make("span", null, limit.rule), make("span.n", null, short(limit.limit)));
+      }
       const share = limit.limit ? limit.most_used / limit.limit : 0;
       return make("li", null, make("span", {title: limit.active + " active"}, limit.rule),
         make("span.n", null, short(limit.most_used) + " / " + short(limit.limit)),

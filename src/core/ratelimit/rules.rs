@@ -3,6 +3,9 @@
 
 mod asks;
 mod compile;
+mod describe;
+
+pub use describe::Described;
 
 use super::bucket::Rate;
 use super::key::Key;

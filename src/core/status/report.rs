@@ -139,10 +139,10 @@ pub struct Limit {
     pub limit: u64,
     /// In which time; none for concurrency.
     pub window_seconds: Option<u64>,
-    /// Identities that have used some of it.
-    pub active: u64,
+    /// Identities that have used some of it; none if nobody has counted them.
+    pub active: Option<u64>,
     /// What the one that used most has used.
-    pub most_used: u64,
+    pub most_used: Option<u64>,
 }
 
 /// A budget.

@@ -12,12 +12,7 @@ pub(super) fn check(items: &[Item], world: &World<'_>, report: &mut Report) {
     walk(items, None, world, report);
 }
 
-fn walk(
-    items: &[Item],
-    context: Option<Context>,
-    world: &World<'_>,
-    report: &mut Report,
-) {
+fn walk(items: &[Item], context: Option<Context>, world: &World<'_>, report: &mut Report) {
     for directive in directives(items) {
         if let Some(block) = &directive.block {
             let inside = match directive.name.as_str() {

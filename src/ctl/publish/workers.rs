@@ -17,7 +17,8 @@ const SHARED: u32 = 0o2750;
 pub struct Workers {
     /// For nginx's directive `user`.
     pub user: String,
-    gid: u32,
+    /// Its group.
+    pub gid: u32,
 }
 
 impl Workers {

@@ -285,6 +285,7 @@ impl<'m> Scope<'m> {
         };
         items.push(ours("llm_auth", []));
         let credentials = &self.scene.manifest.deployment.gateway.credentials;
+        let (mut is_shared, mut is_owned) = (false, false);
         for (at, credential) in credentials.iter().enumerate() {
             if !routed(&credential.provider) {
                 continue;
@@ -295,11 +296,17 @@ impl<'m> Scope<'m> {
                 (None, Some(org)) => ("llm_auth_org_credential", Some(org)),
                 (None, None) => ("llm_auth_credential", None),
             };
+            is_shared |= owner.is_none();
+            is_owned |= owner.is_some();
             let mut args: Vec<String> = owner.cloned().into_iter().collect();
             args.extend([credential.provider.clone(), credential.api_key.clone()]);
             args.extend(credential.id.as_ref().map(|id| format!("id={id}")));
             args.extend(credential.weight.map(|weight| format!("weight={weight}")));
             items.push(stated(name, args, origin));
+        }
+        if is_shared && is_owned {
+            // Who has no credential of its own uses those that are nobody's.
+            items.push(ours("llm_auth_tenant_fallback_shared", ["on"]));
         }
         items.push(ours("llm_auth_org", [names.org]));
         items.push(ours("llm_auth_project", [names.project]));

@@ -68,7 +68,8 @@ fn said(why: &postgres::Error) -> String {
 /// As the gateway connects: its DSN says how the server is checked.
 fn connect(dsn: &str) -> Result<Client, String> {
     let dsn = Dsn::parse(&[dsn])?;
-    let (config, connector) = reach(&dsn).map_err(|why| why.text.replace("llm_cost_dsn", "--db"))?;
+    let (config, connector) =
+        reach(&dsn).map_err(|why| why.text.replace("llm_cost_dsn", "--db"))?;
     let mut config = Config::from(config);
     config.connect_timeout(CONNECT).application_name("llmctl");
     let connected = match connector {

@@ -287,6 +287,7 @@ fn help_teaches_with_examples() {
         "undrain",
         "schema",
         "completions",
+        "man",
     ] {
         assert!(all.contains(&format!("\n  {name} ")), "{name}: {all}");
         let help = llmctl(&[name, "--help"]).ok();

@@ -51,15 +51,15 @@ mod tests {
     fn every_owners_events_are_read_the_growing_segments_too() {
         let folder = tempfile::tempdir().unwrap();
         let limits = Limits { max_bytes: 1 << 20, workers: 2 };
-        let mut writers: Vec<_> = (0..2)
-            .map(|_| Appender::new(Owner::open(folder.path(), limits).unwrap()))
-            .collect();
+        let mut writers: Vec<_> =
+            (0..2).map(|_| Appender::new(Owner::open(folder.path(), limits).unwrap())).collect();
         // Several segments of 128 KiB each.
         for number in 0..1500 {
             writers[usize::from(number % 3 == 0)].append(&event(number)).unwrap();
         }
         let mut ids = Vec::new();
-        let skipped = read_all(folder.path(), |event| ids.push(event.event_id.to_string())).unwrap();
+        let skipped =
+            read_all(folder.path(), |event| ids.push(event.event_id.to_string())).unwrap();
         assert!(Listing::of(folder.path()).unwrap().segments.values().any(|all| all.len() > 2));
         ids.sort();
         let want: Vec<_> = (0..1500).map(|number| event(number).event_id.to_string()).collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use llm_core::auth::Scope;
 use llm_core::metrics::{Layout, Names, Opted, Record};
 use llm_core::status::{Cell, Entry};
 
@@ -54,6 +55,14 @@ impl MainConf {
                 resolution_outcome: opted.resolution_outcome || metrics.opted.resolution_outcome,
                 usage: opted.usage || metrics.opted.usage,
             };
+        }
+        for key in self.safes.iter().flat_map(|safe| safe.credentials.keys()) {
+            match &key.scope {
+                Scope::Shared => {}
+                Scope::Tenant(name) | Scope::Project(name) | Scope::Org(name) => {
+                    tenants.insert(name.as_str());
+                }
+            }
         }
         let list = |set: BTreeSet<&'_ str>| set.into_iter().map(str::to_owned).collect::<Vec<_>>();
         let lists = [list(providers), list(models), list(tenants), list(units)];

@@ -67,7 +67,7 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx, bill: Option<&Bill>, dropped: bo
         truncated: stream_end == Some(StreamEnd::Incomplete) && accepted,
         unparsed: ctx.asked().is_some_and(|asked| asked.facts.is_none() && !asked.body.is_empty()),
         translated: false,
-        outcome: ctx.outcome.get(),
+        outcome: ctx.outcome_now(),
         auth_status: auth_status.filter(|_| rules.opted.auth_status),
     };
     apply(r, ctx, board, &finished, dropped, model);

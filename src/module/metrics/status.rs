@@ -2,8 +2,9 @@
 
 use llm_core::metrics::Decision;
 use llm_core::status::{
-    Budget, BudgetInput, DecisionCount, Entry, Flow, Hour, Journal, Key, KeyState, Kind, PAGE,
-    PAGE_POLICY, Provider, ProviderState, Report, Ring, Shape, Target, minute_of, rfc3339,
+    Budget, BudgetInput, DecisionCount, Entry, Flow, Hour, Journal, Key, KeyState, Kind, Limit,
+    PAGE, PAGE_POLICY, Provider, ProviderState, Report, Ring, Series, Shape, Target, minute_of,
+    rfc3339,
 };
 
 use super::Board;
@@ -64,8 +65,8 @@ fn report(r: Request<'_>, board: &Board) -> Report {
         flows: flows(board, &providers, now_ms),
         decisions: decisions(board, now_ms),
         providers: providers.iter().map(|now| provider(r, board, now, now_ms)).collect(),
-        limits: Vec::new(),
-        budgets: gauges::budgets(r).iter().map(|found| budget(found, now_ms)).collect(),
+        limits: limits(r),
+        budgets: gauges::budgets(r).iter().map(|found| budget(r, found, now_ms)).collect(),
         journal: journal(r, now_ms),
         recent: entries.iter().map(Entry::report).collect(),
     }
@@ -90,11 +91,26 @@ fn provider(r: Request<'_>, board: &Board, now: &ProviderNow<'_>, now_ms: u64) -
         compiled.routes.provider_index(now.name)?;
         Some(compiled.cost.card.unit(now.name).to_owned())
     });
+    let hour = board
+        .hour
+        .locked(|cells| Hour::new(cells).series(&board.layout, kind, minute_of(now_ms)))
+        .flatten();
+    // Where health learns nothing, the last hour tells.
+    let counted = |counts: fn(&Series) -> &Vec<u64>| {
+        hour.as_ref().map_or(0, |hour| counts(hour).iter().sum::<u64>())
+    };
+    let (made, failed) = (counted(|hour| &hour.attempts), counted(|hour| &hour.failures));
+    let success =
+        success.or_else(|| made.saturating_sub(failed).saturating_mul(1000).checked_div(made));
+    let minutes: Vec<u64> =
+        hour.iter().flat_map(|hour| hour.latency_ms.iter().flatten().copied()).collect();
+    let latency_ms = mean(latencies.iter().sum(), latencies.len())
+        .or_else(|| mean(minutes.iter().sum(), minutes.len()));
     Provider {
         name: now.name.to_owned(),
         state,
         benched_until: recovers.filter(|_| state == ProviderState::Benched).map(until),
-        latency_ms: mean(latencies.iter().sum(), latencies.len()),
+        latency_ms,
         success_ratio: success.map(|permille| permille as f64 / 1000.0),
         unit,
         keys: now
@@ -118,10 +134,7 @@ fn provider(r: Request<'_>, board: &Board, now: &ProviderNow<'_>, now_ms: u64) -
                 Some(Target { model: target.model.clone(), key: target.key.clone(), until })
             })
             .collect(),
-        hour: board
-            .hour
-            .locked(|cells| Hour::new(cells).series(&board.layout, kind, minute_of(now_ms)))
-            .flatten(),
+        hour,
     }
 }
 
@@ -149,7 +162,7 @@ fn decisions(board: &Board, now_ms: u64) -> Vec<DecisionCount> {
             let count = total(board, Kind::Decision(decision.name(), reason), now_ms);
             (count > 0).then(|| DecisionCount {
                 decision: decision.name().to_owned(),
-                reason: reason.to_owned(),
+                reason: if reason.is_empty() { "none" } else { reason }.to_owned(),
                 count,
             })
         })
@@ -161,7 +174,25 @@ fn total(board: &Board, kind: Kind<'_>, now_ms: u64) -> u64 {
     board.hour.locked(total).unwrap_or(0)
 }
 
-fn budget(found: &llm_core::ratelimit::Budget, now_ms: u64) -> Budget {
+/// Every limit of the configuration, each once.
+fn limits(r: Request<'_>) -> Vec<Limit> {
+    let mut limits: Vec<Limit> = Vec::new();
+    for rule in r.main_conf().compiled.iter().flat_map(|compiled| compiled.limits.describe()) {
+        if limits.iter().all(|known| known.rule != rule.name) {
+            limits.push(Limit {
+                rule: rule.name.to_owned(),
+                kind: rule.kind.to_owned(),
+                limit: rule.limit,
+                window_seconds: rule.window_ms.map(|ms| ms.div_ceil(1000)),
+                active: None,
+                most_used: None,
+            });
+        }
+    }
+    limits
+}
+
+fn budget(r: Request<'_>, found: &llm_core::ratelimit::Budget, now_ms: u64) -> Budget {
     let (scope, id) = gauges::scope_and_ids(found);
     let label = found.label.as_ref();
     let ends = found.window.end_s != u64::MAX;
@@ -175,7 +206,9 @@ fn budget(found: &llm_core::ratelimit::Budget, now_ms: u64) -> Budget {
         window: label.map_or("", |label| label.span.name()),
         start_ms: found.window.start_s.saturating_mul(1000),
         end_ms: ends.then(|| found.window.end_s.saturating_mul(1000)),
-        soft: false,
+        soft: label.is_some_and(|label| {
+            r.main_conf().compiled.iter().any(|compiled| compiled.limits.is_soft(label))
+        }),
     };
     Budget::new(&input, now_ms)
 }

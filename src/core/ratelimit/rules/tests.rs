@@ -459,3 +459,21 @@ fn a_budget_of_one_client_holds_for_that_client_alone() {
     };
     assert_eq!((asked(b"one"), asked(b"")), (2, 1));
 }
+
+#[test]
+fn rules_are_described_in_their_own_words() {
+    let set = RuleSet::new(&Lines {
+        requests_per_minute: Some(600),
+        burst_requests: Some(20),
+        concurrency: Some(4),
+        spend: vec![spend("project usd $org 10 window=day soft"), spend("project usd $org 100")],
+        ..with_key()
+    })
+    .unwrap();
+    let described: Vec<_> =
+        set.describe().map(|one| (one.kind, one.limit, one.window_ms)).collect();
+    assert_eq!(described, [("requests", 620, Some(60_000)), ("concurrency", 4, None)]);
+    assert!(set.describe().all(|one| !one.name.is_empty()));
+    assert!(set.is_soft(Scope::Project, "USD", SpendWindow::Day));
+    assert!(!set.is_soft(Scope::Project, "usd", SpendWindow::Month));
+}

@@ -132,7 +132,7 @@ need_packages() {
         APT_UPDATED=yes
     fi
     # Only their binaries are wanted: their ports must stay free now and after the next boot.
-    for name in nginx postgresql; do has_package "$name" || off+=("$name"); done
+    for name in nginx postgresql prometheus; do has_package "$name" || off+=("$name"); done
     without_service_start as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
     command -v systemctl >/dev/null || return 0
@@ -267,4 +267,28 @@ use_mock() {
     say 'Building mock-provider'
     (cd "$ROOT" && cargo build --release --target-dir "$TARGET" --package mock-provider >&2)
     export TEST_LLM_MOCK=$TARGET/release/mock-provider
+}
+
+# use_ctl: builds llmctl; exports TEST_LLM_CTL, unless it is set already.
+use_ctl() {
+    [[ -z ${TEST_LLM_CTL:-} ]] || return 0
+    need_packages gcc libc6-dev
+    need_rust
+    say 'Building llmctl'
+    (cd "$ROOT" && cargo build --release --target-dir "$TARGET" --package llmctl >&2)
+    export TEST_LLM_CTL=$TARGET/release/llmctl
+}
+
+# --- Python ---------------------------------------------------------------------------------
+
+# need_sdks: the official SDKs, once, in .venv.
+need_sdks() {
+    local venv=$ROOT/.venv
+    need_packages python3 python3-venv
+    if cmp -s "$ROOT/t/sdk/requirements.txt" "$venv/requirements.txt"; then return; fi
+    say 'Installing the SDKs into .venv'
+    # Debian's own python: the one its python3-venv package belongs to.
+    /usr/bin/python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check -r "$ROOT/t/sdk/requirements.txt" >&2
+    cp "$ROOT/t/sdk/requirements.txt" "$venv/requirements.txt"
 }

@@ -34,6 +34,8 @@ pub(super) struct Slot {
     /// The track that is next.
     pub(super) turn: usize,
     reporter: Reporter,
+    /// The trouble that was told last.
+    told: Option<String>,
     refusals: Reporter,
     stats: SinkStats,
 }
@@ -46,6 +48,7 @@ impl Slot {
             back_off: BackOff::default(),
             turn: 0,
             reporter: Reporter::default(),
+            told: None,
             refusals: Reporter::default(),
             stats,
         }
@@ -95,13 +98,14 @@ impl Slot {
     ) {
         self.back_off.failed(now);
         self.stats.failures += 1;
-        let is_another = self.stats.last_error.as_ref().is_some_and(|last| *last != failure.text);
+        let is_another = self.told.as_ref().is_some_and(|told| *told != failure.text);
         if let Some(times) = self.reporter.happened(now, is_another) {
             reports.push(format!(
                 "{} took no rows ({times} tries since this was told), {waiting_events} events wait \
                  in the journal: {failure}",
                 self.stats.name
             ));
+            self.told = Some(failure.text.clone());
         }
         self.stats.last_error = Some(failure.text);
     }

@@ -194,7 +194,7 @@ impl MainConf {
     /// Whether any location asks for the state of targets or keys.
     pub fn needs_health(&self) -> bool {
         let fallback = self.compiled.iter().any(|compiled| compiled.rules.policy.enabled);
-        fallback || !self.safes.is_empty() || self.zone.is_some()
+        fallback || !self.safes.is_empty() || self.zone.is_some() || self.shows_metrics
     }
 
     /// Whether any location has limits or budgets.

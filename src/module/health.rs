@@ -66,6 +66,45 @@ pub fn benched_until_ms(r: Request<'_>, place: Place) -> Option<u64> {
         .flatten()
 }
 
+/// Whether a provider as a whole is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderIs {
+    /// It is not.
+    In,
+    /// Its probe has failed; so many milliseconds are left.
+    Down(u64),
+    /// The operator has taken it out.
+    Drained,
+}
+
+/// Whether a provider as a whole is out.
+pub fn provider_is(r: Request<'_>, provider: &str) -> ProviderIs {
+    let place = Place::of_provider(provider);
+    with(r, |table, now| match table.find(place.0) {
+        Some(record) if record.is_drained() => ProviderIs::Drained,
+        Some(record) => record
+            .benched_until_ms(now)
+            .map_or(ProviderIs::In, |until| ProviderIs::Down(until.saturating_sub(now))),
+        None => ProviderIs::In,
+    })
+    .unwrap_or(ProviderIs::In)
+}
+
+/// Changes what the operator says of a provider; `None` where there is no zone.
+pub fn tell(r: Request<'_>, provider: &str, change: impl FnOnce(&mut Record)) -> Option<()> {
+    let place = Place::of_provider(provider);
+    with(r, |table, now| table.claim(place.0, now).map(change)).flatten()
+}
+
+/// Whether the operator wants a probe of a provider; asked by the thread that probes.
+pub fn take_wanted_probe(zone: Zone<Record>, provider: &str) -> bool {
+    let place = Place::of_provider(provider);
+    let wanted = zone.locked(|records| {
+        Table::new(records).find_mut(place.0).is_some_and(Record::take_wanted_probe)
+    });
+    wanted.unwrap_or(false)
+}
+
 /// What is known of a place, for people.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {

@@ -144,7 +144,11 @@ impl Work {
             watched.look();
         }
         for (due, probe) in &mut self.probes {
-            if *due <= Instant::now() {
+            let wanted = self.zone.is_some_and(|zone| {
+                let provider = &probe.target.provider;
+                with_nginx(|| health::take_wanted_probe(zone, provider)).unwrap_or(false)
+            });
+            if wanted || *due <= Instant::now() {
                 *due = Instant::now() + probe.interval;
                 if let Some(zone) = self.zone {
                     ask(zone, probe, self.round_ms);

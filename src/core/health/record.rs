@@ -70,6 +70,10 @@ pub struct Record {
     failing_ppm: u32,
     /// Not 0: the provider itself said for how long.
     is_asked: u32,
+    /// Not 0: the operator has taken the provider out.
+    is_drained: u32,
+    /// Not 0: the operator wants a probe now.
+    is_probe_wanted: u32,
     /// Whose record it is, for people: hashes of the provider's name and the key's id, and the model, cut
     /// to this many bytes. All zero is not told yet.
     provider: u64,
@@ -108,6 +112,27 @@ impl Record {
     /// An unused record becomes that of a target.
     pub(super) fn new(key: u64, now_ms: u64) -> Self {
         Self { key, seen_ms: now_ms, ..Self::default() }
+    }
+
+    /// Whether the operator has taken the provider out.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.is_drained != 0
+    }
+
+    /// The operator takes the provider out, or puts it back.
+    pub fn drain(&mut self, out: bool) {
+        self.is_drained = out.into();
+    }
+
+    /// The operator wants a probe.
+    pub fn want_probe(&mut self) {
+        self.is_probe_wanted = 1;
+    }
+
+    /// Whether a probe is wanted; asked once.
+    pub fn take_wanted_probe(&mut self) -> bool {
+        std::mem::take(&mut self.is_probe_wanted) != 0
     }
 
     /// Whether it was told whose it is.

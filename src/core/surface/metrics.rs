@@ -118,8 +118,9 @@ pub const LLM_STATUS: Directive = Directive {
     default: None,
     text: "Answers with the state of providers, keys, limits, budgets and the journal, the last hour \
            and the latest requests: as a live page to who accepts `text/html`, else, and below \
-           `/json`, as JSON. It shows ids and names, never a secret. Who may ask is for `allow` and \
-           `deny`.",
+           `/json`, as JSON. It shows ids and names, never a secret. `POST` to `/drain?provider=<name>` \
+           below it takes a provider out for all workers, until `/undrain` or a restart; `/probe` asks \
+           for an `llm_fallback_probe` now. Who may ask is for `allow` and `deny`.",
 };
 
 /// The row of `llm_log_format`.

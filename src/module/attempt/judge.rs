@@ -16,7 +16,7 @@ use crate::conf::Compiled;
 use crate::ctx::{RequestCtx, Routed};
 use crate::fallback::Rules;
 use crate::ffi::Request;
-use crate::health::{self, Names, Outcome, Place};
+use crate::health::{self, Names, Outcome, Place, ProviderIs};
 use crate::ratelimit;
 
 /// The next target that can be tried.
@@ -171,13 +171,16 @@ fn check(
         },
     };
     let rules = &routed.compiled.rules;
-    if rules.mode != Mode::Basic
-        && !ctx.attempt.last_resort.get()
-        && let Some(until_ms) = health::benched_until_ms(r, Place::of_provider(&provider.name))
-    {
+    match health::provider_is(r, &provider.name) {
+        // Nor as the last resort.
+        ProviderIs::Drained => return unfit(SkipReason::Benched),
         // Its probe has failed.
-        let recovers_ms = until_ms.saturating_sub(crate::ffi::now_ms());
-        return Err((SkipReason::Benched, Some(recovers_ms)));
+        ProviderIs::Down(left_ms)
+            if rules.mode != Mode::Basic && !ctx.attempt.last_resort.get() =>
+        {
+            return Err((SkipReason::Benched, Some(left_ms)));
+        }
+        _ => {}
     }
     admit_keys(r, ctx, rules, &provider.name, target.model.as_deref(), keys, look)
 }

@@ -137,6 +137,17 @@ impl<'r> Request<'r> {
         u64::try_from(elapsed).unwrap_or(0)
     }
 
+    /// The value of an argument of the request line, as it was written.
+    pub fn argument(&self, name: &str) -> Option<&'r [u8]> {
+        // SAFETY: nginx keeps the arguments in request memory.
+        let args: &'r [u8] = unsafe { bytes(self.raw().args) };
+        args.split(|byte| *byte == b'&').find_map(|pair| {
+            let at = pair.iter().position(|byte| *byte == b'=')?;
+            let (key, value) = pair.split_at_checked(at)?;
+            (key == name.as_bytes()).then(|| value.get(1..).unwrap_or_default())
+        })
+    }
+
     /// The module's context of this request, if the gateway is at work on it.
     pub fn ctx(&self) -> Option<&'r RequestCtx> {
         let main = self.raw().main;

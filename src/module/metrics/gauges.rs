@@ -6,15 +6,15 @@ use llm_core::ratelimit::Budget;
 use llm_core::status::WorkerNote;
 
 use crate::ffi::{Request, process};
-use crate::health::{self, Place, Seen};
+use crate::health::{self, ProviderIs, Seen};
 use crate::ratelimit;
 
 /// A provider with its keys, gathered over all locations.
 pub struct ProviderNow<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Milliseconds until its probe's bench ends.
-    pub probed_down_ms: Option<u64>,
+    /// Whether it is out as a whole.
+    pub is: ProviderIs,
     /// Each of its keys: id, whether it has a secret, milliseconds until its bench ends.
     pub keys: Vec<(String, bool, Option<u64>)>,
     /// What is known of its targets.
@@ -41,7 +41,6 @@ pub fn providers(r: Request<'_>) -> Vec<ProviderNow<'_>> {
             if all.iter().any(|known| known.name == provider.name) {
                 continue;
             }
-            let down = health::benched_until_ms(r, Place::of_provider(&provider.name));
             let keys = keys(r, &provider.name);
             let hash = name_hash(&provider.name);
             let targets: Vec<TargetNow> = records
@@ -60,7 +59,7 @@ pub fn providers(r: Request<'_>) -> Vec<ProviderNow<'_>> {
             });
             all.push(ProviderNow {
                 name: &provider.name,
-                probed_down_ms: down.map(left_ms),
+                is: health::provider_is(r, &provider.name),
                 keys: keys.collect(),
                 targets,
             });
@@ -94,10 +93,6 @@ fn keys(r: Request<'_>, provider: &str) -> Vec<KeyNow> {
         }
     }
     all
-}
-
-fn left_ms(until_ms: u64) -> u64 {
-    until_ms.saturating_sub(crate::ffi::now_ms())
 }
 
 /// Every open budget.
@@ -176,6 +171,6 @@ pub fn gauges(r: Request<'_>, open_streams: u64) -> Vec<Gauge> {
 /// Whether requests are sent to a provider.
 pub fn is_up(provider: &ProviderNow<'_>) -> bool {
     let known = &provider.targets;
-    provider.probed_down_ms.is_none()
+    provider.is == ProviderIs::In
         && (known.is_empty() || known.iter().any(|target| target.seen.benched_ms.is_none()))
 }

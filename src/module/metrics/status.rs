@@ -1,5 +1,7 @@
 //! `llm_status`: how things are, as JSON and as a page.
 
+use std::rc::Rc;
+
 use llm_core::metrics::Decision;
 use llm_core::status::{
     Budget, BudgetInput, DecisionCount, Entry, Flow, Hour, Journal, Key, KeyState, Kind, Limit,
@@ -7,9 +9,13 @@ use llm_core::status::{
     rfc3339,
 };
 
+use serde_json::json;
+
 use super::Board;
 use super::gauges::{self, ProviderNow, is_up};
+use crate::conf::Compiled;
 use crate::ffi::{Request, process, unix_ms};
+use crate::health::{self, ProviderIs};
 
 /// Why limits refuse, for the decisions of the last hour.
 const REASONS: [&str; 8] = [
@@ -28,11 +34,14 @@ pub fn status(mut r: Request<'_>) -> isize {
     if !r.is_main() {
         return 403;
     }
+    r.add_header("Cache-Control", "no-store");
+    if r.method() == b"POST" {
+        return control(r);
+    }
     if !matches!(r.method(), b"GET" | b"HEAD") {
-        r.add_header("Allow", "GET, HEAD");
+        r.add_header("Allow", "GET, HEAD, POST");
         return 405;
     }
-    r.add_header("Cache-Control", "no-store");
     r.add_header("X-Content-Type-Options", "nosniff");
     r.add_header("Vary", "Accept");
     let shape = Shape::negotiated(r.path(), r.header("accept").unwrap_or_default());
@@ -47,6 +56,42 @@ pub fn status(mut r: Request<'_>) -> isize {
             None => 404,
         },
     }
+}
+
+/// `POST <status>/drain?provider=NAME`, `/undrain` and `/probe`: what `llmctl` asks for.
+fn control(r: Request<'_>) -> isize {
+    const KIND: &str = "application/json";
+    let error = |status, message: &str| {
+        let body = json!({"error": {"message": message}}).to_string();
+        r.answer(status, KIND, body.as_bytes())
+    };
+    if r.header("origin").is_some() {
+        return error(403, "a page of a browser may look, and change nothing");
+    }
+    let action = r.path().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    if !matches!(action, b"drain" | b"undrain" | b"probe") {
+        return error(404, "POST to drain, undrain or probe below this address");
+    }
+    let provider = r.argument("provider").unwrap_or_default();
+    let provider = String::from_utf8_lossy(provider);
+    let is_known = |compiled: &Rc<Compiled>| compiled.routes.provider_index(&provider).is_some();
+    if !r.main_conf().compiled.iter().any(is_known) {
+        return error(404, "there is no provider of that name");
+    }
+    let told = health::tell(r, &provider, |record| match action {
+        b"probe" => record.want_probe(),
+        _ => record.drain(action == b"drain"),
+    });
+    if told.is_none() {
+        return error(503, "the zone of health has no room, make llm_fallback_zone larger");
+    }
+    let state = match health::provider_is(r, &provider) {
+        ProviderIs::In => "up",
+        ProviderIs::Down(_) => "benched",
+        ProviderIs::Drained => "drained",
+    };
+    let body = json!({"provider": provider, "state": state}).to_string();
+    r.answer(200, KIND, body.as_bytes())
 }
 
 fn report(r: Request<'_>, board: &Board) -> Report {
@@ -75,12 +120,16 @@ fn report(r: Request<'_>, board: &Board) -> Report {
 fn provider(r: Request<'_>, board: &Board, now: &ProviderNow<'_>, now_ms: u64) -> Provider {
     let until = |left_ms: u64| rfc3339(now_ms.saturating_add(left_ms));
     let benched = || now.targets.iter().filter_map(|target| target.seen.benched_ms);
-    let state = match (is_up(now), benched().next().is_some()) {
-        (false, _) => ProviderState::Benched,
-        (true, true) => ProviderState::Degraded,
-        (true, false) => ProviderState::Up,
+    let state = match (now.is, is_up(now), benched().next().is_some()) {
+        (ProviderIs::Drained, ..) => ProviderState::Drained,
+        (_, false, _) => ProviderState::Benched,
+        (_, true, true) => ProviderState::Degraded,
+        (_, true, false) => ProviderState::Up,
     };
-    let recovers = now.probed_down_ms.or_else(|| benched().min());
+    let recovers = match now.is {
+        ProviderIs::Down(left_ms) => Some(left_ms),
+        _ => benched().min(),
+    };
     let seen: Vec<_> = now.targets.iter().map(|target| &target.seen).collect();
     let latencies: Vec<u64> = seen.iter().filter_map(|seen| seen.latency_ms).collect();
     let ratios: Vec<u32> = seen.iter().map(|seen| seen.success_permille).collect();

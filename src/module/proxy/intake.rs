@@ -182,6 +182,8 @@ fn first_target(
             return Err(ctx.limits.rejection());
         }
         Pick::Skipped(SkipReason::Key, _) => return Err(Missing::rejection()),
+        // The operator has taken all of them out, and nobody knows for how long.
+        Pick::Skipped(SkipReason::Benched, None) => return Err(Rejection::all_benched(1)),
         Pick::Skipped(..) | Pick::None => {}
     }
     let provider = routed.primary().ok_or_else(Rejection::internal)?;

@@ -422,3 +422,15 @@ fn a_record_says_whose_it_is() {
     record.name("first", None, None);
     assert!(record.is_with(0) && record.model().is_none());
 }
+
+#[test]
+fn what_the_operator_says_stays_until_he_says_otherwise() {
+    let mut record = Record::default();
+    record.drain(true);
+    probed(&mut record, 1000, None);
+    assert!(record.is_drained(), "a good probe does not put it back");
+    record.drain(false);
+    assert!(!record.is_drained());
+    record.want_probe();
+    assert!(record.take_wanted_probe() && !record.take_wanted_probe());
+}

@@ -113,15 +113,16 @@ text_is_sound($t, $answers[0]{body});
     llm_proxy_default_provider first;
     location /v1/ { llm_metrics; llm_proxy; proxy_pass http://$llm_provider_upstream; }
     location = /metrics { llm_metrics_export prometheus; }
-    location = /added { add_after_body /metrics; default_type text/plain; alias %%root%%/page; }
     location = /page { ssi on; ssi_types *; alias %%root%%/page; }
 --- user_files
 >>> page
 before <!--# include virtual="/metrics" --> behind
 --- requests
-GET /added
->>>
 GET /page
+--- response_body_like
+^before
+403 Forbidden
+behind$
 --- response_body_unlike: llm_
 
 === who may ask is for allow and deny

@@ -224,6 +224,8 @@ like($credential, qr/\Ada-sk-acme-ai-platform\.\S{40,}\z/, 'key issue: the crede
 push @secrets, $credential =~ /\.(.*)/;
 unlike(slurp($keys), qr/\Q$secrets[-1]\E/, 'key issue: the file has no secret');
 
+is((slurp("$root/current/nginx.conf") =~ /^user (\S+);$/m)[0], $> == 0 ? (grep { defined getpwnam $_ } qw(www-data nginx nobody))[0] : undef,
+    'workers are not root');
 start_nginx();
 is(get('/llm/revision'), '0001', 'the first revision answers') or diag(slurp("$root/logs/error.log"));
 $sdk = start_sdk();
@@ -289,7 +291,7 @@ is_deeply([ sort @spend ], [ sort
 my $status = $json->decode(get('/llm/status/json') // get('/llm/status') // '{}');
 my %spent  = map { $_->{unit} => $_->{spent} } @{ $status->{budgets} // [] };
 is_deeply(\%spent, { usd => '0.00069745', credit => '1.95125000' }, 'the budgets of the status page')
-    or diag($json->encode($status));
+    or diag($json->encode($status->{budgets}));
 like(get('/metrics'), qr/^llm_requests_total\{.*provider="deepseek"/m, 'the metrics');
 my $top = ctl('top', '--once', '--status', "http://127.0.0.1:$status_port/llm/status");
 is($top->{status}, '0', 'llmctl top') or diag($top->{error});

@@ -12,6 +12,7 @@ status-light.png and status-dark.png into FOLDER.
 
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,8 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+# The folder of sources stays as it is.
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src/status-page/test"))
 
 from page import Page, check  # noqa: E402
@@ -146,12 +149,14 @@ def check_load(page, clients, address):
     check("deepseek" in page.text("traffic-legend"), "tells whose line is whose")
     check(page.js("return document.querySelectorAll('#providers .strip').length") == 3, "has a strip for each provider")
     check(figure(page, "Providers up") == "3 / 3", "counts the providers that are up")
-    check("search" in page.text("budgets") and "50.00" in page.text("budgets"), "shows the budgets")
+    check("search" in page.text("budgets") and "of 1.00 usd" in page.text("budgets"), "shows the budgets")
     check("allow" in page.text("decisions"), "shows what the limits decided")
     check("Written" in page.text("journal"), "shows the journal")
+    text = page.js("return document.querySelector('main').textContent")
+    check(not re.search(r"\b(null|undefined|NaN|Infinity)\b", text), "has a word for everything")
 
 
-def check_outage(page, clients, providers):
+def check_outage(page, clients, providers, folder):
     providers.fails("deepseek")
     for model in MODELS["deepseek"]:
         for _ in range(2):
@@ -165,7 +170,8 @@ def check_outage(page, clients, providers):
     check("deepseek" in flows and "openai" in flows, "shows where requests moved")
     chips = page.js("return [...document.querySelectorAll('#recent tr')].map(row => row.querySelectorAll('.chip').length)")
     check(max(chips) >= 2, "shows the chain of a request that fell back")
-    page.shoot(Path(tempfile.gettempdir()) / "status-outage.png")
+    # What a failed check leaves behind.
+    page.shoot(Path(folder) / "outage.png")
     providers.works("deepseek")
 
     def recovered():
@@ -212,14 +218,14 @@ def check_shapes(address):
             page.driver.quit()
 
 
-def look(address, control):
+def look(address, control, folder):
     providers, clients = Providers(control), Clients(address)
     with tempfile.TemporaryDirectory() as downloads:
         page = Page(f"http://{address}/llm-status", downloads, 1440, 1000, False)
         try:
             check_idle(page)
             check_load(page, clients, address)
-            check_outage(page, clients, providers)
+            check_outage(page, clients, providers, folder)
             check_hands(page, clients, downloads)
         finally:
             page.driver.quit()
@@ -267,6 +273,12 @@ class Hour:
             self.minute(number, 24 <= number <= 28)
         self.minute(self.MINUTES, False)
 
+    def knock(self):
+        """A few requests for the provider that is down."""
+        for model in MODELS["deepseek"]:
+            self.clients.ask("deepseek", model)
+        time.sleep(0.4)
+
     def set(self, moment):
         offset = int(moment - time.time())
         self.clock.write_text(f"{min(0, offset):+d}\n")
@@ -278,14 +290,14 @@ def shoot(address, control, folder, clock):
     hour = Hour(address, control, clock)
     hour.run()
     for name, dark in [("light", False), ("dark", True)]:
-        if dark:
-            for _ in range(3):
-                hour.minute(60, True)
         page = Page(f"http://{address}/llm-status", tempfile.gettempdir(), 1280, 900, dark)
         try:
-            time.sleep(1.5)
-            for row in page.js("return [...document.querySelectorAll('#recent tr')].slice(12).length") and [0]:
-                page.js("[...document.querySelectorAll('#recent tr')].slice(12).forEach(row => row.style.display = 'none')")
+            if dark:
+                # The other one shows the gateway in the middle of an outage.
+                hour.providers.fails("deepseek")
+                page.until(lambda: hour.knock() or re.search("for [1-9]", state(page, "deepseek")), "the outage", 60)
+            time.sleep(0.2)
+            page.js("[...document.querySelectorAll('#recent tr')].slice(12).forEach(row => row.style.display = 'none')")
             file = Path(folder) / f"status-{name}.png"
             page.shoot(file)
         finally:
@@ -304,7 +316,7 @@ def squeeze(file):
 def main():
     what, address, control, folder, *clock = sys.argv[1:]
     if what == "check":
-        look(address, control)
+        look(address, control, folder)
     else:
         shoot(address, control, folder, *clock)
 

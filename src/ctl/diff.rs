@@ -82,7 +82,9 @@ pub fn facts(items: &[Item], manifest: Option<&Manifest>) -> Facts {
     for location in locations(items) {
         for line in location.all() {
             let (category, subjects) = sort(&line.name);
-            let is_ours = line.name.starts_with("llm_") || line.name.starts_with("proxy_");
+            // Where a machine keeps things says nothing of what the gateway does.
+            let is_ours = (line.name.starts_with("llm_") || line.name.starts_with("proxy_"))
+                && !line.name.ends_with("_temp_path");
             if !is_ours {
                 continue;
             }

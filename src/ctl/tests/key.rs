@@ -228,3 +228,24 @@ fn commands_at_the_same_time_lose_no_key() {
     });
     assert_eq!(Table::parse(keys.text().as_bytes()).unwrap().clients().len(), 8);
 }
+
+/// Only root can give files away, and only root's files are closed to nginx's workers.
+#[test]
+fn a_key_file_belongs_to_the_group_of_its_folder() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let keys = Keys::new();
+    chown(keys.folder.path(), None, Some(34)).unwrap();
+    keys.issue("first", &[]);
+    let suspended = keys.run("suspend", &["first"]);
+    assert_eq!(fs::metadata(keys.path()).unwrap().gid(), 34, "also when it is written again");
+    assert!(!suspended.error.contains("chgrp"), "{suspended:?}");
+    chown(keys.path(), None, Some(0)).unwrap();
+    let said = keys.run("resume", &["first"]).error;
+    assert!(
+        said.contains("workers do not see the change") && said.contains("run: chgrp "),
+        "{said}"
+    );
+}

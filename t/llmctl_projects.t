@@ -4,7 +4,6 @@
 use Test::LLM 'no_plan';
 
 use Test::LLM::Ctl;
-use Test::LLM::Nginx;
 
 # The scenario's file on this machine.
 sub manifest {
@@ -63,7 +62,7 @@ main::render($t);
 --- provider_openai_requests: 3
 --- provider_deepseek_requests: 1
 --- after
-my ($support, $research) = map { issue_key($t, 'client.keys', "$_-1", '--org', $_ eq 'x' ? 'x' : 'acme', '--project', $_,
+my ($support, $research) = map { issue_key($t, 'client.keys', "$_-1", '--org', 'acme', '--project', $_,
     '--client', 'app') } qw(support research);
 wait_until { main::status_of($t, 'closed', $support, 'gpt-5') =~ /403/
     && main::status_of($t, 'research', $support, 'gpt-5') =~ /api_key_out_of_scope/ } 5;

@@ -50,8 +50,8 @@ enum Command {
     Top(command::top::Args),
     /// Collect what somebody who helps needs to see, without secrets
     Doctor(command::doctor::Args),
-    /// Ask a provider now whether it works
-    #[command(after_help = "Example:\n  llmctl probe deepseek\n\nExit status: 1 when it does not.")]
+    /// Have a provider asked now whether it works (llm_fallback_probe), and say its state so far
+    #[command(after_help = "Example:\n  llmctl probe deepseek")]
     Probe(command::control::Args),
     /// Send a provider no more requests; those that run are finished
     #[command(after_help = "Example:\n  llmctl drain deepseek     # before its maintenance")]

@@ -5,6 +5,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
+use llm_core::cost::Bill;
 use llm_core::dialect::{Dialect, Endpoint};
 use llm_core::error::Rejection;
 use llm_core::request::Facts;
@@ -87,6 +88,8 @@ pub struct RequestCtx {
     pub overhead_us: Cell<Option<u64>>,
     /// The answer's last part has gone through our filter.
     pub last_passed: Cell<bool>,
+    /// What it is billed, once it is over.
+    pub bill: OnceCell<Option<Bill>>,
     /// What it cost is kept, and what it took is settled.
     pub recorded: Cell<bool>,
     /// Its event found no room in the journal.
@@ -219,6 +222,7 @@ impl RequestCtx {
             body_read_at: Cell::new(None),
             overhead_us: Cell::new(None),
             last_passed: Cell::new(false),
+            bill: OnceCell::new(),
             recorded: Cell::new(false),
             lost: Cell::new(false),
             stream_counted: Cell::new(false),

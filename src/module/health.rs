@@ -53,17 +53,45 @@ impl Outcome {
     }
 }
 
+/// One of the keys that an attempt may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Its number; none where the provider has no keys.
+    pub key: Option<usize>,
+    /// Its record's place.
+    pub place: Place,
+    /// Until when it is benched.
+    pub until_ms: Option<u64>,
+    /// It was not benched since it last went well: there is no probe to take.
+    pub is_quiet: bool,
+}
+
+impl Candidate {
+    /// A key of which nothing is known yet.
+    pub fn new(key: Option<usize>, place: Place) -> Self {
+        Self { key, place, until_ms: None, is_quiet: true }
+    }
+}
+
+/// Notes of each candidate whether it is benched, without taking its probe; until when the provider
+/// as a `whole` is.
+pub fn look(r: Request<'_>, whole: Option<Place>, candidates: &mut [Candidate]) -> Option<u64> {
+    with(r, |table, now| {
+        for one in candidates {
+            let Some(record) = table.find(one.place.0) else { continue };
+            one.until_ms = record.benched_until_ms(now);
+            one.is_quiet = record.is_quiet();
+        }
+        whole.and_then(|place| table.find(place.0)).and_then(|record| record.benched_until_ms(now))
+    })
+    .flatten()
+}
+
 /// Whether an attempt may be made now; a probe is taken, not only offered.
 pub fn ask(r: Request<'_>, place: Place) -> Admit {
     with(r, |table, now| table.find_mut(place.0).map(|record| admit(record, now)))
         .flatten()
         .unwrap_or(Admit::Ready)
-}
-
-/// Until when the place is benched, without taking its probe.
-pub fn benched_until_ms(r: Request<'_>, place: Place) -> Option<u64> {
-    with(r, |table, now| table.find(place.0).and_then(|record| record.benched_until_ms(now)))
-        .flatten()
 }
 
 /// What is known of a place, for people.

@@ -39,7 +39,7 @@ pub fn providers(r: Request<'_>) -> Vec<ProviderNow<'_>> {
             if all.iter().any(|known| known.name == provider.name) {
                 continue;
             }
-            let down = health::benched_until_ms(r, Place::of_provider(&provider.name));
+            let down = health::look(r, Some(Place::of_provider(&provider.name)), &mut []);
             let mut now = ProviderNow {
                 name: &provider.name,
                 probed_down_ms: down.map(left_ms),

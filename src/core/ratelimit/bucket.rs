@@ -159,10 +159,7 @@ impl Bucket {
             Ok(left) => left / window_ms,
             Err(_) => u64::try_from(left / u128::from(window_ms)).unwrap_or(u64::MAX),
         };
-        Level {
-            remaining,
-            reset_ms: self.rate.time_ms(self.used),
-        }
+        Level { remaining, reset_ms: self.rate.time_ms(self.used) }
     }
 
     fn take(&mut self, rate: Rate, portion: Portion, now_ms: u64) -> Draw {

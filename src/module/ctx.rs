@@ -40,6 +40,8 @@ pub enum Intake {
 pub struct RequestCtx {
     /// The id in header, logs and rows.
     pub event_id: String,
+    /// The id's random part.
+    seed: OnceCell<u64>,
     /// How far the request has come in.
     pub intake: Cell<Intake>,
     /// What the client speaks.
@@ -198,6 +200,7 @@ impl RequestCtx {
     pub fn new(endpoint: Endpoint, dialect: Dialect) -> Self {
         Self {
             event_id: crate::identity::new_event_id(),
+            seed: OnceCell::new(),
             intake: Cell::new(Intake::Reading),
             dialect: Cell::new(dialect),
             dialect_source: Cell::new(DialectSource::Path),
@@ -307,7 +310,7 @@ impl RequestCtx {
     pub fn random(&self) -> u64 {
         // The first digits are the time.
         let digits = self.event_id.get(16..).unwrap_or_default();
-        let seed = u64::from_str_radix(digits, 16).unwrap_or(0);
+        let seed = *self.seed.get_or_init(|| u64::from_str_radix(digits, 16).unwrap_or(0));
         seed.rotate_left(self.attempt.made.get().wrapping_mul(13))
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a text is cut to.
@@ -23,7 +24,7 @@ pub struct Text(Store);
 
 #[derive(Clone)]
 enum Store {
-    Inline(u8, [u8; INLINE_BYTES]),
+    Inline(ArrayString<INLINE_BYTES>),
     Apart(Box<str>),
 }
 
@@ -53,20 +54,7 @@ impl Text {
     }
 
     fn as_it_is(text: &str) -> Self {
-        let mut bytes = [0; INLINE_BYTES];
-        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
-            (Some(space), Ok(len)) => {
-                space.copy_from_slice(text.as_bytes());
-                Self(Store::Inline(len, bytes))
-            }
-            _ => Self(Store::Apart(text.into())),
-        }
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        matches!(self.0, Store::Inline(0, _))
+        Self(ArrayString::from(text).map_or_else(|_| Store::Apart(text.into()), Store::Inline))
     }
 }
 
@@ -75,10 +63,7 @@ impl Deref for Text {
 
     fn deref(&self) -> &str {
         match &self.0 {
-            Store::Inline(len, bytes) => {
-                let text = bytes.get(..usize::from(*len)).unwrap_or_default();
-                str::from_utf8(text).unwrap_or_default()
-            }
+            Store::Inline(text) => text,
             Store::Apart(text) => text,
         }
     }
@@ -86,7 +71,7 @@ impl Deref for Text {
 
 impl Default for Text {
     fn default() -> Self {
-        Self(Store::Inline(0, [0; INLINE_BYTES]))
+        Self(Store::Inline(ArrayString::new_const()))
     }
 }
 

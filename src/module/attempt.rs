@@ -20,6 +20,7 @@ use llm_core::metrics::AttemptEnd;
 use crate::ctx::RequestCtx;
 use crate::ffi::Request;
 use crate::ffi::upstream::{Caching, Limits, Upstream};
+use crate::health::Place;
 use crate::{proxy, ratelimit};
 
 pub use judge::{Pick, note_broken, pick, pick_benched};
@@ -58,6 +59,8 @@ pub struct Attempt {
     pub other_keys: RefCell<Vec<usize>>,
     /// The probe that this attempt is, for health.
     pub lease: Cell<Option<u64>>,
+    /// Where health keeps what it knows of the target and key of this attempt, with both.
+    place: Cell<Option<(usize, Option<usize>, Place)>>,
     /// When the current attempt began, in milliseconds of the request.
     attempt_ms: Cell<u64>,
     /// The status of the current try; 0 is none.

@@ -253,7 +253,7 @@ pub struct Owner {
 impl Keyring {
     /// For whom the request is.
     pub fn owner(&self, r: Request<'_>) -> Owner {
-        let text = |value: Option<ComplexValue>| value.and_then(|value| value.evaluate(r));
+        let text = |value: Option<ComplexValue>| Some(value?.evaluate(r)?.into_owned());
         Owner { tenant: text(self.tenant), project: text(self.project), org: text(self.org) }
     }
 }

@@ -3,6 +3,7 @@
 
 mod event;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use llm_core::cost::{
@@ -142,7 +143,7 @@ impl Conf {
 
 impl Rules {
     /// What is told of the request's owner.
-    pub fn label(&self, r: Request<'_>, whose: Whose) -> Option<String> {
+    pub fn label<'r>(&self, r: Request<'r>, whose: Whose) -> Option<Cow<'r, str>> {
         (*self.labels.get(whose as usize)?)?.evaluate(r)
     }
 }
@@ -223,26 +224,30 @@ pub fn bill(r: Request<'_>, ctx: &RequestCtx) -> Option<Bill> {
     Some(Bill::of(&answer, rates, rules.missing))
 }
 
-/// The request has ended, or its answer has gone out: its event goes to the journal, and what it took of limits and budgets becomes
-/// what it used. In this order, so that a restart finds every charge; once.
+/// The request has ended, or its answer has gone out: its event goes to the journal, and what it took
+/// of limits and budgets becomes what it used. In this order, so that a restart finds every charge;
+/// once.
 pub fn record(r: Request<'_>, ctx: &RequestCtx) {
     if ctx.recorded.replace(true) {
         return;
     }
-    let bill = bill(r, ctx);
-    let epoch = ratelimit::epoch(r);
+    let bill = ctx.bill.get_or_init(|| bill(r, ctx));
+    let price = bill.and_then(|bill| bill.cost).map(|cost| cost.total).unwrap_or_default();
+    let charges = ctx.limits.charges(price);
+    let routed = ctx.routed();
+    let routed = routed.as_deref();
+    let is_billed = routed.is_some_and(|routed| routed.compiled.cost.on);
+    let writes_row = is_billed && bill.is_some_and(|bill| bill.status.writes_row());
+    let is_kept = writes_row || charges.iter().any(|charge| charge.pico != Pico::default());
+    // Without a charge nothing is booked, now or after a restart.
+    let epoch = if is_kept || !charges.is_empty() { ratelimit::epoch(r) } else { 0 };
     let mut dropped = false;
-    if let Some((routed, bill)) = ctx.routed().zip(bill.as_ref()) {
-        let price = bill.cost.map(|cost| cost.total).unwrap_or_default();
-        let charges = ctx.limits.charges(price);
-        let writes_row = routed.compiled.cost.on && bill.status.writes_row();
-        if writes_row || charges.iter().any(|charge| charge.pico != Pico::default()) {
-            let event = event(r, ctx, &routed, bill, charges, epoch);
-            if let Err(why) = ledger::append(&event) {
-                tell_lost(r, &event, &why);
-                dropped = true;
-                ctx.lost.set(true);
-            }
+    if let Some((routed, bill)) = routed.zip(bill.as_ref()).filter(|_| is_kept) {
+        let event = event(r, ctx, routed, bill, charges, epoch);
+        if let Err(why) = ledger::append(&event) {
+            tell_lost(r, &event, &why);
+            dropped = true;
+            ctx.lost.set(true);
         }
     }
     ratelimit::settle(r, ctx, bill.as_ref(), epoch);
@@ -320,12 +325,13 @@ pub fn shown_bill(r: Request<'_>) -> Option<Bill> {
         Some(routed) => routed.compiled.cost.on,
         None => r.loc_conf().ledger().is_some(),
     };
-    let bill = bill(r, ctx).filter(|_| on)?;
+    // The one that was recorded stands; before, it is reckoned anew each time.
+    let bill = ctx.bill.get().copied().unwrap_or_else(|| bill(r, ctx)).filter(|_| on)?;
     Some(if ctx.lost.get() { Bill { status: Status::PersistFailed, ..bill } } else { bill })
 }
 
 /// What is told of the request's owner, where requests are billed.
-pub fn shown_label(r: Request<'_>, whose: Whose) -> Option<String> {
+pub fn shown_label(r: Request<'_>, whose: Whose) -> Option<Cow<'_, str>> {
     r.loc_conf().ledger()?.label(r, whose)
 }
 

@@ -5,6 +5,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
+use llm_core::cost::Bill;
 use llm_core::dialect::{Dialect, Endpoint};
 use llm_core::error::Rejection;
 use llm_core::request::Facts;
@@ -40,6 +41,8 @@ pub enum Intake {
 pub struct RequestCtx {
     /// The id in header, logs and rows.
     pub event_id: String,
+    /// The id's random part.
+    seed: OnceCell<u64>,
     /// How far the request has come in.
     pub intake: Cell<Intake>,
     /// What the client speaks.
@@ -90,6 +93,8 @@ pub struct RequestCtx {
     pub overhead_us: Cell<Option<u64>>,
     /// The answer's last part has gone through our filter.
     pub last_passed: Cell<bool>,
+    /// What it is billed, once it is over.
+    pub bill: OnceCell<Option<Bill>>,
     /// What it cost is kept, and what it took is settled.
     pub recorded: Cell<bool>,
     /// Its event found no room in the journal.
@@ -198,6 +203,7 @@ impl RequestCtx {
     pub fn new(endpoint: Endpoint, dialect: Dialect) -> Self {
         Self {
             event_id: crate::identity::new_event_id(),
+            seed: OnceCell::new(),
             intake: Cell::new(Intake::Reading),
             dialect: Cell::new(dialect),
             dialect_source: Cell::new(DialectSource::Path),
@@ -223,6 +229,7 @@ impl RequestCtx {
             body_read_at: Cell::new(None),
             overhead_us: Cell::new(None),
             last_passed: Cell::new(false),
+            bill: OnceCell::new(),
             recorded: Cell::new(false),
             lost: Cell::new(false),
             stream_counted: Cell::new(false),
@@ -311,7 +318,7 @@ impl RequestCtx {
     pub fn random(&self) -> u64 {
         // The first digits are the time.
         let digits = self.event_id.get(16..).unwrap_or_default();
-        let seed = u64::from_str_radix(digits, 16).unwrap_or(0);
+        let seed = *self.seed.get_or_init(|| u64::from_str_radix(digits, 16).unwrap_or(0));
         seed.rotate_left(self.attempt.made.get().wrapping_mul(13))
     }
 

@@ -53,17 +53,52 @@ impl Outcome {
     }
 }
 
+/// One of the keys that an attempt may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Its number; none where the provider has no keys.
+    pub key: Option<usize>,
+    /// Its record's place.
+    pub place: Place,
+    /// Until when it is benched.
+    pub until_ms: Option<u64>,
+    /// It was not benched since it last went well: there is no probe to take.
+    pub is_quiet: bool,
+}
+
+impl Candidate {
+    /// A key of which nothing is known yet.
+    pub fn new(key: Option<usize>, place: Place) -> Self {
+        Self { key, place, until_ms: None, is_quiet: true }
+    }
+}
+
+/// Notes of each candidate whether it is benched, without taking its probe; and whether the provider as
+/// a whole is out.
+pub fn look(r: Request<'_>, provider: &str, candidates: &mut [Candidate]) -> ProviderIs {
+    let whole = Place::of_provider(provider);
+    with(r, |table, now| {
+        for one in candidates {
+            let Some(record) = table.find(one.place.0) else { continue };
+            one.until_ms = record.benched_until_ms(now);
+            one.is_quiet = record.is_quiet();
+        }
+        match table.find(whole.0) {
+            Some(record) if record.is_drained() => ProviderIs::Drained,
+            Some(record) => record
+                .benched_until_ms(now)
+                .map_or(ProviderIs::In, |until| ProviderIs::Down(until.saturating_sub(now))),
+            None => ProviderIs::In,
+        }
+    })
+    .unwrap_or(ProviderIs::In)
+}
+
 /// Whether an attempt may be made now; a probe is taken, not only offered.
 pub fn ask(r: Request<'_>, place: Place) -> Admit {
     with(r, |table, now| table.find_mut(place.0).map(|record| admit(record, now)))
         .flatten()
         .unwrap_or(Admit::Ready)
-}
-
-/// Until when the place is benched, without taking its probe.
-pub fn benched_until_ms(r: Request<'_>, place: Place) -> Option<u64> {
-    with(r, |table, now| table.find(place.0).and_then(|record| record.benched_until_ms(now)))
-        .flatten()
 }
 
 /// Whether a provider as a whole is out.
@@ -79,15 +114,7 @@ pub enum ProviderIs {
 
 /// Whether a provider as a whole is out.
 pub fn provider_is(r: Request<'_>, provider: &str) -> ProviderIs {
-    let place = Place::of_provider(provider);
-    with(r, |table, now| match table.find(place.0) {
-        Some(record) if record.is_drained() => ProviderIs::Drained,
-        Some(record) => record
-            .benched_until_ms(now)
-            .map_or(ProviderIs::In, |until| ProviderIs::Down(until.saturating_sub(now))),
-        None => ProviderIs::In,
-    })
-    .unwrap_or(ProviderIs::In)
+    look(r, provider, &mut [])
 }
 
 /// Changes what the operator says of a provider; `None` where there is no zone.

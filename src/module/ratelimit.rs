@@ -66,7 +66,8 @@ pub fn admit_request(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Resul
     }
     let taken = &ctx.limits;
     let values = rules.keys.iter().map(|value| value.evaluate(r).unwrap_or_default());
-    taken.keys.replace(values.collect());
+    let values: Option<_> = values.map(|value| r.keep(value.as_bytes())).collect();
+    taken.keys.replace(values.ok_or_else(Rejection::internal)?);
     taken.estimate.set(estimate(ctx));
     let (mut asks, estimate) = (Vec::new(), taken.estimate.get());
     let asked = taken.with_keys(|keys| {
@@ -78,6 +79,8 @@ pub fn admit_request(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Resul
         return note(rules, ctx, refusal, forgiven);
     }
     let mut held = taken.request.borrow_mut();
+    // Nothing is allocated under the lock.
+    held.reserve_exact(asks.len());
     let refused = zone::clerk(r, |clerk| clerk.take(&asks, rules.mode, &mut held)).flatten();
     taken.show(Headers::new(&held, refused.as_ref()));
     taken.note_reserved(&held);
@@ -114,12 +117,15 @@ pub fn admit_target(
         let reason = refusal.reason;
         return note(rules, ctx, refusal, forgiven).map_err(|_| reason);
     }
-    let refused = zone::clerk(r, |clerk| {
-        let refused = clerk.take(&asks, rules.mode, &mut held);
-        taken.with_keys(|keys| rules.set.label(clerk, &held, keys));
-        refused
-    })
-    .flatten();
+    held.reserve_exact(asks.len());
+    let refused = taken.with_keys(|keys| {
+        zone::clerk(r, |clerk| {
+            let refused = clerk.take(&asks, rules.mode, &mut held);
+            rules.set.label(clerk, &held, keys);
+            refused
+        })
+    });
+    let refused = refused.flatten();
     taken.show(Headers::new(&held, refused.as_ref()));
     taken.note_reserved(&held);
     if let Some(percent) = held.iter().filter_map(|one| one.budget_used_percent()).max() {
@@ -157,7 +163,7 @@ pub fn may_admit_target(
         let forgiven = rules.fail_open && refusal.reason.may_fail_open();
         return if forgiven { Ok(()) } else { Err(refusal.reason) };
     }
-    let mut held = Vec::new();
+    let mut held = Vec::with_capacity(asks.len());
     let refused = zone::clerk(r, |clerk| {
         let refused = clerk.take(&asks, rules.mode, &mut held);
         // The question may have made the record of a budget.

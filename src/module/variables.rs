@@ -1,5 +1,7 @@
 //! What does each `$llm_…` variable say? A variable whose stage did not run is *not found*.
 
+use std::borrow::Cow;
+
 use llm_core::fallback::Feedback;
 
 use crate::attempt::Attempt;
@@ -158,9 +160,9 @@ pub const VARIABLES: &[(&str, Get)] = &[
         cost::shown_bill(r)?;
         Some(r.ctx()?.resolution_outcome()?.to_owned())
     }),
-    ("llm_cost_org", |r| cost::shown_label(r, Whose::Org)),
-    ("llm_cost_project", |r| cost::shown_label(r, Whose::Project)),
-    ("llm_cost_client", |r| cost::shown_label(r, Whose::Client)),
+    ("llm_cost_org", |r| label(r, Whose::Org)),
+    ("llm_cost_project", |r| label(r, Whose::Project)),
+    ("llm_cost_client", |r| label(r, Whose::Client)),
     ("llm_cost_event_id", |r| {
         cost::shown_bill(r)?;
         Some(r.ctx()?.event_id.clone())
@@ -201,6 +203,10 @@ fn of_body(r: Request<'_>, says: impl Fn(&RequestCtx) -> bool) -> Option<String>
     let ctx = r.ctx()?;
     ctx.asked.borrow().as_ref()?;
     Some(flag(says(ctx)))
+}
+
+fn label(r: Request<'_>, whose: Whose) -> Option<String> {
+    cost::shown_label(r, whose).map(Cow::into_owned)
 }
 
 fn flag(yes: bool) -> String {

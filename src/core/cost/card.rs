@@ -2,8 +2,8 @@
 //! most, and when it has ended. Patterns match as in the catalog; the card is checked when nginx
 //! starts.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::line::{CACHED_RATE, CachedRateLine, RATE, RATE_UNIT, RateLine, RateUnitLine};
 use super::rate::{Rate, Rates};
@@ -31,8 +31,8 @@ pub struct RateLines {
 /// A card that has been checked.
 #[derive(Debug, Clone, Default)]
 pub struct RateCard {
-    /// By name in lower case.
-    providers: HashMap<String, Provider>,
+    /// By name in lower case. There are few, so that comparing is quicker than hashing.
+    providers: BTreeMap<String, Provider>,
     version: Option<String>,
 }
 
@@ -61,7 +61,7 @@ struct Cached {
 /// Prices by model.
 #[derive(Debug, Clone)]
 struct Prices<T> {
-    exact: HashMap<String, T>,
+    exact: BTreeMap<String, T>,
     /// The best pattern first.
     wildcards: Vec<(Pattern, T)>,
 }
@@ -220,7 +220,7 @@ impl<T: Copy> Prices<T> {
 
 impl<T> Default for Prices<T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), wildcards: Vec::new() }
+        Self { exact: BTreeMap::new(), wildcards: Vec::new() }
     }
 }
 

@@ -2,9 +2,11 @@
 //! database takes it.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
-use serde::{Deserialize, Serialize};
+use arrayvec::ArrayString;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a text is cut to.
 const MAX_BYTES: usize = 256;
@@ -12,9 +14,19 @@ const MAX_BYTES: usize = 256;
 /// What a text of ours is cut to, which has its important part at its end.
 const MAX_LONG_BYTES: usize = 4096;
 
+/// Bytes that need no memory of their own. An event has about twenty texts, and hardly any is longer
+/// than its id.
+const INLINE_BYTES: usize = 46;
+
 /// A text of bounded length without NUL, which PostgreSQL refuses.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Text(String);
+#[derive(Clone)]
+pub struct Text(Store);
+
+#[derive(Clone)]
+enum Store {
+    Inline(ArrayString<INLINE_BYTES>),
+    Apart(Box<str>),
+}
 
 impl Text {
     /// At most 256 bytes of `text`.
@@ -35,7 +47,14 @@ impl Text {
             end -= 1;
         }
         let text = text.get(..end).unwrap_or_default();
-        if text.contains('\0') { Self(text.replace('\0', "")) } else { Self(text.to_owned()) }
+        if text.as_bytes().contains(&0) {
+            return Self::as_it_is(&text.replace('\0', ""));
+        }
+        Self::as_it_is(text)
+    }
+
+    fn as_it_is(text: &str) -> Self {
+        Self(ArrayString::from(text).map_or_else(|_| Store::Apart(text.into()), Store::Inline))
     }
 }
 
@@ -43,7 +62,46 @@ impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Store::Inline(text) => text,
+            Store::Apart(text) => text,
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self(Store::Inline(ArrayString::new_const()))
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Text {}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct("Text", &**self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// What is written, without a look at its length.
+        #[derive(Deserialize)]
+        #[serde(rename = "Text")]
+        struct Written(String);
+        Ok(Self::as_it_is(&Written::deserialize(deserializer)?.0))
     }
 }
 
@@ -55,13 +113,13 @@ impl From<&str> for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&**self, f)
     }
 }
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self)
     }
 }
 
@@ -78,6 +136,18 @@ mod tests {
         assert_eq!(Text::long(&long).len(), 401);
         assert_eq!(Text::long(&"x".repeat(5000)).len(), 4096);
         assert_eq!(&*Text::new(&"y".repeat(256)), "y".repeat(256));
+    }
+
+    #[test]
+    fn a_text_is_the_same_wherever_it_is_kept() {
+        for len in [0, 1, INLINE_BYTES - 1, INLINE_BYTES, INLINE_BYTES + 1, MAX_BYTES] {
+            let text = "ä".repeat(len / 2) + if len % 2 == 1 { "x" } else { "" };
+            let kept = Text::new(&text);
+            assert_eq!((&*kept, kept.len(), kept.is_empty()), (&*text, len, len == 0));
+            let json = serde_json::to_string(&kept).unwrap();
+            assert_eq!(json, serde_json::to_string(&text).unwrap());
+            assert_eq!(serde_json::from_str::<Text>(&json).unwrap(), kept);
+        }
     }
 
     #[test]

@@ -53,12 +53,60 @@ pub(super) fn is_private(name: &[u8], dialect: Dialect) -> bool {
     let foreign = |&(start, owner): &(&str, Option<Dialect>)| {
         owner != Some(dialect) && starts_with(name, start)
     };
-    CREDENTIAL_ENDS.iter().any(|end| ends_with(name, end))
-        || ACCOUNTS.iter().any(|account| same(name, account))
-        || VENDORS.iter().any(foreign)
-        || ADDRESSES.iter().any(|address| same(name, address))
-        || ADDRESS_STARTS.iter().any(|start| starts_with(name, start))
-        || ADDRESS_ENDS.iter().any(|end| ends_with(name, end))
+    let starts = || {
+        ACCOUNTS.iter().any(|account| same(name, account))
+            || VENDORS.iter().any(foreign)
+            || ADDRESSES.iter().any(|address| same(name, address))
+            || ADDRESS_STARTS.iter().any(|start| starts_with(name, start))
+    };
+    let ends = || {
+        CREDENTIAL_ENDS.iter().any(|end| ends_with(name, end))
+            || ADDRESS_ENDS.iter().any(|end| ends_with(name, end))
+    };
+    let (first, last) = (name.first().copied(), name.last().copied());
+    // One byte tells of most that they are none of these.
+    last.is_some_and(|byte| LASTS & letter(byte) != 0) && ends()
+        || first.is_some_and(|byte| FIRSTS & letter(byte) != 0) && starts()
+}
+
+/// The first letters of whole names and beginnings, and the last letters of ends, as bits.
+const FIRSTS: u64 = firsts(&ACCOUNTS) | vendors() | firsts(&ADDRESSES) | firsts(&ADDRESS_STARTS);
+const LASTS: u64 = lasts(&CREDENTIAL_ENDS) | lasts(&ADDRESS_ENDS);
+
+/// A bit for a byte of a name; bytes that count as the same have the same.
+const fn letter(byte: u8) -> u64 {
+    1 << (plain(byte) & 63)
+}
+
+const fn firsts(words: &[&str]) -> u64 {
+    let (mut letters, mut rest) = (0, words);
+    while let [word, behind @ ..] = rest {
+        if let [first, ..] = word.as_bytes() {
+            letters |= letter(*first);
+        }
+        rest = behind;
+    }
+    letters
+}
+
+const fn lasts(words: &[&str]) -> u64 {
+    let (mut letters, mut rest) = (0, words);
+    while let [word, behind @ ..] = rest {
+        if let [.., last] = word.as_bytes() {
+            letters |= letter(*last);
+        }
+        rest = behind;
+    }
+    letters
+}
+
+const fn vendors() -> u64 {
+    let (mut letters, mut rest) = (0, VENDORS.as_slice());
+    while let [(start, _), behind @ ..] = rest {
+        letters |= firsts(&[*start]);
+        rest = behind;
+    }
+    letters
 }
 
 pub(super) fn starts_with(name: &[u8], start: &str) -> bool {
@@ -70,10 +118,13 @@ fn ends_with(name: &[u8], end: &str) -> bool {
     at.and_then(|at| name.get(at..)).is_some_and(|name| same(name, end))
 }
 
-/// Compares without regard to case, and as servers do that turn names into variables: `x_api_key` is
-/// `x-api-key` to them.
+/// As servers read it that turn names into variables: `x_api_key` is `x-api-key` to them.
+const fn plain(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
+}
+
+/// Compares without regard to case.
 fn same(name: &[u8], word: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     let mut pairs = name.iter().zip(word.bytes());
     name.len() == word.len() && pairs.all(|(&byte, of)| plain(byte) == plain(of))
 }

@@ -178,6 +178,12 @@ impl Record {
         (self.until_ms > now_ms.max(self.seen_ms)).then_some(self.until_ms)
     }
 
+    /// Whether [`admit`] would say that the target is ready, whatever the time is.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.until_ms == 0
+    }
+
     /// The decayed time to the first token, in milliseconds; `None` is unknown.
     #[must_use]
     pub fn latency_ms(&self) -> Option<u64> {

@@ -7,6 +7,9 @@ use super::Record;
 /// How many records are looked at for one key.
 const MAX_STEPS: usize = 32;
 
+/// How many bytes of a name are hashed at once.
+const PIECE: usize = 64;
+
 /// Records found by hash.
 #[derive(Debug)]
 pub struct Table<'a> {
@@ -18,12 +21,17 @@ pub struct Table<'a> {
 #[must_use]
 pub fn record_key(provider: &str, model: Option<&str>, key_id: Option<&str>) -> u64 {
     let mut hasher = DefaultHasher::new();
+    let mut lower = [0; PIECE];
     for part in [Some(provider), model, key_id] {
-        for byte in part.unwrap_or_default().bytes() {
-            hasher.write_u8(byte.to_ascii_lowercase());
+        // Piece by piece: the hasher is slow with single bytes.
+        for piece in part.unwrap_or_default().as_bytes().chunks(PIECE) {
+            let Some(lower) = lower.get_mut(..piece.len()) else { continue };
+            lower.copy_from_slice(piece);
+            lower.make_ascii_lowercase();
+            hasher.write(lower);
         }
         // No name has these bytes, so parts cannot run into each other and none is not empty.
-        hasher.write_u8(if part.is_some() { 0xff } else { 0xfe });
+        hasher.write(&[if part.is_some() { 0xff } else { 0xfe }]);
     }
     hasher.finish().max(1)
 }

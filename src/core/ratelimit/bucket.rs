@@ -60,7 +60,11 @@ impl Rate {
 
     /// How long it takes until so many parts have flown back, rounded up.
     fn time_ms(self, parts: u128) -> u64 {
-        u64::try_from(parts.div_ceil(u128::from(self.n))).unwrap_or(u64::MAX)
+        // Most are small enough for the machine's own division.
+        match u64::try_from(parts) {
+            Ok(parts) => parts.div_ceil(self.n),
+            Err(_) => u64::try_from(parts.div_ceil(u128::from(self.n))).unwrap_or(u64::MAX),
+        }
     }
 }
 
@@ -150,11 +154,12 @@ impl Bucket {
 
     fn level(&self) -> Level {
         let left = self.rate.parts(self.rate.capacity()).saturating_sub(self.used);
-        let remaining = left / u128::from(self.rate.window_ms);
-        Level {
-            remaining: u64::try_from(remaining).unwrap_or(u64::MAX),
-            reset_ms: self.rate.time_ms(self.used),
-        }
+        let window_ms = self.rate.window_ms;
+        let remaining = match u64::try_from(left) {
+            Ok(left) => left / window_ms,
+            Err(_) => u64::try_from(left / u128::from(window_ms)).unwrap_or(u64::MAX),
+        };
+        Level { remaining, reset_ms: self.rate.time_ms(self.used) }
     }
 
     fn take(&mut self, rate: Rate, portion: Portion, now_ms: u64) -> Draw {

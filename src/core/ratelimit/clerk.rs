@@ -128,6 +128,7 @@ impl<'a> Clerk<'a> {
     pub fn take(&mut self, asks: &[Ask], mode: Mode, held: &mut Vec<Held>) -> Option<Refused> {
         let before = held.len();
         let mut first = None;
+        self.on(|table| table.fetch(asks.iter().map(|ask| ask.key)));
         for ask in asks {
             held.push(Held::new(ask));
             let Some(one) = held.last_mut() else { return first };
@@ -151,6 +152,7 @@ impl<'a> Clerk<'a> {
     /// Replaces what was reserved by what it came to. Requests stay counted, and `held` is empty then.
     /// `epoch` is what [`Clerk::epoch`] said before the journal was written.
     pub fn settle(&mut self, held: &mut Vec<Held>, actual: &Actual, epoch: u64) {
+        self.on(|table| table.fetch(held.iter().map(|one| one.ask.key)));
         for one in held.iter() {
             let (key, now_ms) = (one.ask.key, self.now_ms);
             match one.ask.want {

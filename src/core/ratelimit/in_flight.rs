@@ -47,15 +47,13 @@ impl Table<'_> {
         Entry::Entered(limit - places.count)
     }
 
-    /// Gives a place back; the record of an idle counter becomes free.
+    /// Gives a place back. The record of an idle counter stays until its slot is needed: whoever sends
+    /// one request at a time would else make it anew each time, and search both of its places for that.
     pub(super) fn leave(&mut self, key: u64) {
         let Some(slot) = self.find(key, Kind::InFlight) else { return };
         let Some(record) = self.get_mut(slot) else { return };
         let mut places = InFlight::load(record);
         places.count = places.count.saturating_sub(1);
         places.store(record);
-        if places.count == 0 {
-            self.free(slot);
-        }
     }
 }

@@ -2,8 +2,6 @@
 //! tightest of tokens, in the headers that OpenAI's clients read and in those of the IETF's draft
 //! (draft-ietf-httpapi-ratelimit-headers).
 
-use std::fmt::Write as _;
-
 use super::bucket::Rate;
 use super::clerk::{Ask, Held, Refused, Want};
 use super::line::Measure;
@@ -34,6 +32,18 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// Those that OpenAI's clients read, and those of the draft.
+    pub const NAMES: [&'static str; 8] = [
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+        "x-ratelimit-limit-tokens",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-tokens",
+        "RateLimit",
+        "RateLimit-Policy",
+    ];
+
     /// Of what is held, and of what has refused.
     #[must_use]
     pub fn new(held: &[Held], refused: Option<&Refused>) -> Self {
@@ -70,53 +80,53 @@ impl Headers {
         });
     }
 
-    /// The headers that OpenAI's clients read.
-    pub fn openai(&self) -> impl Iterator<Item = (&'static str, String)> {
-        const REQUESTS: [&str; 3] = [
-            "x-ratelimit-limit-requests",
-            "x-ratelimit-remaining-requests",
-            "x-ratelimit-reset-requests",
-        ];
-        const TOKENS: [&str; 3] = [
-            "x-ratelimit-limit-tokens",
-            "x-ratelimit-remaining-tokens",
-            "x-ratelimit-reset-tokens",
-        ];
-        [(REQUESTS, self.requests), (TOKENS, self.tokens)].into_iter().flat_map(|(names, shown)| {
-            let values = shown.map(|shown| {
-                [shown.limit.to_string(), shown.remaining.to_string(), duration(shown.reset_ms)]
-            });
-            names.into_iter().zip(values.into_iter().flatten())
-        })
+    /// Calls `tell` with the index of each header in [`Headers::NAMES`], its name and its value.
+    pub fn each(&self, mut tell: impl FnMut(usize, &'static str, &str)) {
+        let values = |shown: &Shown| {
+            [Line::of(shown.limit), Line::of(shown.remaining), duration(shown.reset_ms)]
+        };
+        let none = [Line::EMPTY; 3];
+        let requests = self.requests.as_ref().map_or(none, values);
+        let tokens = self.tokens.as_ref().map_or(none, values);
+        let [a, b, c] = requests;
+        let [d, e, f] = tokens;
+        let lines = [a, b, c, d, e, f, self.rate_limit(), self.policy()];
+        for (index, (name, line)) in Self::NAMES.into_iter().zip(&lines).enumerate() {
+            if line.len > 0 {
+                tell(index, name, line.text());
+            }
+        }
     }
 
     /// The value of `RateLimit`; empty if there is none.
-    #[must_use]
-    pub fn rate_limit(&self) -> String {
-        self.list(|text, shown| {
-            let (r, t) = (shown.remaining.min(MAX_INTEGER), shown.reset_ms.div_ceil(1000));
-            let _ = write!(text, ";r={r};t={}", t.min(MAX_INTEGER));
+    fn rate_limit(&self) -> Line {
+        self.list(|line, shown| {
+            line.push(";r=");
+            line.push_number(shown.remaining.min(MAX_INTEGER));
+            line.push(";t=");
+            line.push_number(shown.reset_ms.div_ceil(1000).min(MAX_INTEGER));
         })
     }
 
     /// The value of `RateLimit-Policy`; empty if there is none.
-    #[must_use]
-    pub fn policy(&self) -> String {
-        self.list(|text, shown| {
-            let (q, w) = (shown.limit.min(MAX_INTEGER), shown.window_ms.div_ceil(1000));
-            let _ = write!(text, ";q={q};w={w}");
+    fn policy(&self) -> Line {
+        self.list(|line, shown| {
+            line.push(";q=");
+            line.push_number(shown.limit.min(MAX_INTEGER));
+            line.push(";w=");
+            line.push_number(shown.window_ms.div_ceil(1000).min(MAX_INTEGER));
         })
     }
 
-    fn list(&self, parameters: impl Fn(&mut String, &Shown)) -> String {
-        let mut text = String::new();
-        for (name, shown) in [("requests", self.requests), ("tokens", self.tokens)] {
+    fn list(&self, parameters: impl Fn(&mut Line, &Shown)) -> Line {
+        let mut line = Line::EMPTY;
+        for (name, shown) in [("\"requests\"", &self.requests), ("\"tokens\"", &self.tokens)] {
             let Some(shown) = shown else { continue };
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{}\"{name}\"", if text.is_empty() { "" } else { ", " });
-            parameters(&mut text, &shown);
+            line.push(if line.len == 0 { "" } else { ", " });
+            line.push(name);
+            parameters(&mut line, shown);
         }
-        text
+        line
     }
 }
 
@@ -135,26 +145,70 @@ impl Shown {
 }
 
 /// A time as OpenAI writes it: `20ms`, `1.5s`, `6m0s`, `1h0m0s`.
-fn duration(ms: u64) -> String {
+fn duration(ms: u64) -> Line {
+    let mut line = Line::EMPTY;
     if ms > 0 && ms < 1000 {
-        return format!("{ms}ms");
+        line.push_number(ms);
+        line.push("ms");
+        return line;
     }
     let (hours, minutes) = (ms / 3_600_000, ms / 60_000 % 60);
     let (seconds, rest) = (ms / 1000 % 60, ms % 1000);
-    let mut text = String::new();
     if hours > 0 {
-        let _ = write!(text, "{hours}h");
+        line.push_number(hours);
+        line.push("h");
     }
     if hours > 0 || minutes > 0 {
-        let _ = write!(text, "{minutes}m");
+        line.push_number(minutes);
+        line.push("m");
     }
-    let _ = write!(text, "{seconds}");
+    line.push_number(seconds);
     if rest > 0 {
-        let fraction = format!(".{rest:03}");
-        text.push_str(fraction.trim_end_matches('0'));
+        line.push(".");
+        let mut rest = rest;
+        while rest > 0 {
+            line.push_number(rest / 100);
+            rest = rest % 100 * 10;
+        }
     }
-    text.push('s');
-    text
+    line.push("s");
+    line
+}
+
+/// A value on the stack: each answer has up to eight of them.
+#[derive(Clone, Copy)]
+struct Line {
+    len: usize,
+    bytes: [u8; LINE_BYTES],
+}
+
+/// The longest is `RateLimit` with four numbers of 15 digits, 92 bytes.
+const LINE_BYTES: usize = 96;
+
+impl Line {
+    const EMPTY: Self = Self { len: 0, bytes: [0; LINE_BYTES] };
+
+    fn of(number: u64) -> Self {
+        let mut line = Self::EMPTY;
+        line.push_number(number);
+        line
+    }
+
+    fn push(&mut self, text: &str) {
+        let end = self.len + text.len();
+        if let Some(space) = self.bytes.get_mut(self.len..end) {
+            space.copy_from_slice(text.as_bytes());
+            self.len = end;
+        }
+    }
+
+    fn push_number(&mut self, number: u64) {
+        self.push(itoa::Buffer::new().format(number));
+    }
+
+    fn text(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Where is the record of a key, and what gives way when there is no room? A view over the records of
 //! the shared zone, which the caller has locked. Nothing here allocates, logs or panics.
 
+use std::hint::black_box;
+
 use super::bucket::Bucket;
 use super::in_flight::InFlight;
 use super::key::mixed;
@@ -97,29 +99,29 @@ impl<'a> Table<'a> {
     /// Where the record of a key is. Records become free again, so a free slot does not end the search.
     pub(super) fn find(&self, key: u64, kind: Kind) -> Option<usize> {
         let is_it = |record: &Record| record.key == key && record.is(kind);
-        places(self.slots.len(), key)
-            .into_iter()
-            .flatten()
-            .find(|&at| self.slots.get(at).is_some_and(is_it))
+        let is_there = |at: &usize| self.slots.get(*at).is_some_and(is_it);
+        let len = self.slots.len();
+        // Most stand in their first place; the second is not even reckoned then.
+        place(len, key).find(is_there).or_else(|| place(len, mixed(key)).find(is_there))
+    }
+
+    /// Has the memory of several records fetched at once. They lie far apart, so that one after the other
+    /// would be waited for, which takes longer than all the rest.
+    pub(super) fn fetch(&self, keys: impl Iterator<Item = u64>) {
+        let len = self.slots.len();
+        let first = |key| self.slots.get(place(len, key).next()?);
+        // Both of a record's cache lines.
+        let sum = |record: &Record| record.key ^ record.words[6];
+        black_box(keys.filter_map(first).map(sum).fold(0, |a, b| a ^ b));
     }
 
     /// The record of a key, made where there was none: in a free slot, else in the place of one that is
     /// as good as fresh, else in that of a label. `None`, counted, if there is no such slot.
     pub(super) fn claim(&mut self, key: u64, kind: Kind, now_ms: u64) -> Option<Claimed> {
-        let [mut first, mut second] = [Free::default(); 2];
-        let [at_first, at_second] = places(self.slots.len(), key);
-        for (places, free) in [(at_first, &mut first), (at_second, &mut second)] {
-            for at in places {
-                let Some(record) = self.slots.get(at) else { continue };
-                if record.key == key && record.is(kind) {
-                    return Some(Claimed { slot: at, is_new: false });
-                }
-                if record.is(Kind::Free) {
-                    free.count += 1;
-                    free.slot = free.slot.or(Some(at));
-                }
-            }
+        if let Some(slot) = self.find(key, kind) {
+            return Some(Claimed { slot, is_new: false });
         }
+        let [first, second] = places(self.slots.len(), key).map(|place| self.free_in(place));
         let is_first = first.count >= ENOUGH || first.count >= second.count;
         let free = if is_first { first.slot } else { second.slot };
         self.make(free, key, kind, now_ms)
@@ -131,6 +133,17 @@ impl<'a> Table<'a> {
         let is_free = |at: &usize| self.slots.get(*at).is_some_and(|record| record.is(Kind::Free));
         let free = places.find(is_free);
         self.make(free, key, kind, now_ms)
+    }
+
+    fn free_in(&self, place: impl Iterator<Item = usize>) -> Free {
+        let mut free = Free::default();
+        for at in place {
+            if self.slots.get(at).is_some_and(|record| record.is(Kind::Free)) {
+                free.count += 1;
+                free.slot = free.slot.or(Some(at));
+            }
+        }
+        free
     }
 
     fn make(&mut self, free: Option<usize>, key: u64, kind: Kind, now_ms: u64) -> Option<Claimed> {
@@ -170,15 +183,18 @@ struct Free {
     count: usize,
 }
 
-/// The two places where the record of a key may be; never the first slot.
+/// The two places where the record of a key may be.
 fn places(len: usize, key: u64) -> [impl Iterator<Item = usize>; 2] {
+    [key, mixed(key)].map(|hash| place(len, hash))
+}
+
+/// The slots of a place; never the first one of the table.
+fn place(len: usize, hash: u64) -> impl Iterator<Item = usize> {
     let usable = len.saturating_sub(1);
-    [key, mixed(key)].map(|hash| {
-        let home = usize::try_from(hash % (usable.max(1) as u64)).unwrap_or(0);
-        (0..usable.min(PROBES)).map(move |step| {
-            let at = home + step;
-            1 + if at < usable { at } else { at - usable }
-        })
+    let home = usize::try_from(hash % (usable.max(1) as u64)).unwrap_or(0);
+    (0..usable.min(PROBES)).map(move |step| {
+        let at = home + step;
+        1 + if at < usable { at } else { at - usable }
     })
 }
 

@@ -1,7 +1,5 @@
 //! Which target can be tried, what a failure leads to, and what health learns from it.
 
-use std::collections::VecDeque;
-
 use llm_core::fallback::{
     Decision, ErrorCode, Event, Failure, Mode, NextTarget, Situation, SkipReason, Verdict, decide,
 };
@@ -16,7 +14,7 @@ use crate::conf::Compiled;
 use crate::ctx::{RequestCtx, Routed};
 use crate::fallback::Rules;
 use crate::ffi::Request;
-use crate::health::{self, Names, Outcome, Place, ProviderIs};
+use crate::health::{self, Candidate, Names, Outcome, Place, ProviderIs};
 use crate::ratelimit;
 
 /// The next target that can be tried.
@@ -171,7 +169,26 @@ fn check(
         },
     };
     let rules = &routed.compiled.rules;
-    match health::provider_is(r, &provider.name) {
+    let known = ctx.keys(r);
+    if keys.is_empty() && rules.mode == Mode::Basic && known.is_none() {
+        if health::provider_is(r, &provider.name) == ProviderIs::Drained {
+            return unfit(SkipReason::Benched);
+        }
+        if look == Look::Take {
+            ctx.attempt.lease.set(None);
+            ctx.key.borrow_mut().key = None;
+            ctx.attempt.other_keys.borrow_mut().clear();
+        }
+        return Ok(());
+    }
+    let candidate = |key: Option<usize>| {
+        Candidate::new(key, place(known, &provider.name, target.model.as_deref(), key))
+    };
+    let mut candidates: Vec<Candidate> = match &*keys {
+        [] => vec![candidate(None)],
+        keys => keys.iter().map(|key| candidate(Some(*key))).collect(),
+    };
+    match health::look(r, &provider.name, &mut candidates) {
         // Nor as the last resort.
         ProviderIs::Drained => return unfit(SkipReason::Benched),
         // Its probe has failed.
@@ -182,7 +199,7 @@ fn check(
         }
         _ => {}
     }
-    admit_keys(r, ctx, rules, &provider.name, target.model.as_deref(), keys, look)
+    admit_keys(r, ctx, index, rules, &candidates, look)
 }
 
 /// Takes the best key that may be used now; the other ready ones may follow it. Benched keys do not:
@@ -191,51 +208,38 @@ fn check(
 fn admit_keys(
     r: Request<'_>,
     ctx: &RequestCtx,
+    index: usize,
     rules: &Rules,
-    provider: &str,
-    model: Option<&str>,
-    keys: Vec<usize>,
+    candidates: &[Candidate],
     look: Look,
 ) -> Result<(), Unfit> {
-    let known = ctx.keys(r);
-    let watched = rules.mode != Mode::Basic || known.is_some();
-    if keys.is_empty() && !watched {
-        if look == Look::Take {
-            ctx.attempt.lease.set(None);
-            ctx.key.borrow_mut().key = None;
-            ctx.attempt.other_keys.borrow_mut().clear();
-        }
-        return Ok(());
-    }
-    let candidates: Vec<Option<usize>> =
-        if keys.is_empty() { vec![None] } else { keys.into_iter().map(Some).collect() };
     let now_ms = crate::ffi::now_ms();
-    let place = |key: Option<usize>| place(known, provider, model, key);
-    let until = |key| if watched { health::benched_until_ms(r, place(key)) } else { None };
-    let earliest = candidates.iter().filter_map(|key| until(*key).map(|at| (at, *key))).min();
-    let mut ready: VecDeque<_> =
-        candidates.iter().copied().filter(|key| until(*key).is_none()).collect();
+    let is_ready = |one: &&Candidate| one.until_ms.is_none();
+    let earliest = candidates.iter().filter_map(|one| one.until_ms.map(|at| (at, one.key))).min();
     let insists = rules.mode == Mode::Basic || ctx.attempt.last_resort.get();
     let benched = |at: u64| (SkipReason::Benched, Some(at.saturating_sub(now_ms)));
     if look == Look::Peek {
         return match earliest {
-            Some((at, _)) if ready.is_empty() && !insists => Err(benched(at)),
+            Some((at, _)) if !candidates.iter().any(|one| is_ready(&one)) && !insists => {
+                Err(benched(at))
+            }
             _ => Ok(()),
         };
     }
     ctx.attempt.lease.set(None);
     let mut last = earliest;
+    let mut ready = candidates.iter().filter(is_ready);
     let chosen = loop {
-        let Some(key) = ready.pop_front() else { break None };
+        let Some(one) = ready.next() else { break None };
         // A key whose bench is over is tried by one request; the others take the next key.
-        match if watched { health::ask(r, place(key)) } else { Admit::Ready } {
-            Admit::Ready => break Some(key),
+        match if one.is_quiet { Admit::Ready } else { health::ask(r, one.place) } {
+            Admit::Ready => break Some(one.key),
             Admit::Probe { lease } => {
                 ctx.attempt.lease.set(Some(lease));
-                break Some(key);
+                break Some(one.key);
             }
             Admit::Benched { until_ms } => {
-                last = last.into_iter().chain([(until_ms, key)]).min();
+                last = last.into_iter().chain([(until_ms, one.key)]).min();
             }
         }
     };
@@ -245,12 +249,16 @@ fn admit_keys(
         (None, Some((at, _))) => return Err(benched(at)),
         (None, None) => None,
     };
+    let place = candidates.iter().find(|one| one.key == chosen).map(|one| one.place);
+    ctx.attempt.place.set(place.map(|place| (index, chosen, place)));
     let mut state = ctx.key.borrow_mut();
     state.key = chosen;
     if chosen.is_some() {
         state.missing = None;
     }
-    ctx.attempt.other_keys.replace(ready.into_iter().flatten().rev().collect());
+    let mut others: Vec<usize> = ready.filter_map(|one| one.key).collect();
+    others.reverse();
+    ctx.attempt.other_keys.replace(others);
     Ok(())
 }
 
@@ -262,8 +270,13 @@ fn place(keys: Option<&Keys>, provider: &str, model: Option<&str>, key: Option<u
 
 /// The place of the current target and key.
 fn current_place(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Option<Place> {
-    let provider = routed.provider()?;
     let key = ctx.key.borrow().key;
+    if let Some((target, known, place)) = ctx.attempt.place.get()
+        && (target, known) == (routed.current.get(), key)
+    {
+        return Some(place);
+    }
+    let provider = routed.provider()?;
     Some(place(ctx.keys(r), &provider.name, routed.model(), key))
 }
 

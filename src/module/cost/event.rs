@@ -17,9 +17,8 @@ pub fn event(
     epoch: u64,
 ) -> CostEvent {
     let rules = &routed.compiled.cost;
-    let text = |text: Option<String>| text.map(|text| Text::new(&text)).unwrap_or_default();
     let name = |text: Option<&str>| text.map(Text::new).unwrap_or_default();
-    let label = |whose| text(rules.label(r, whose));
+    let label = |whose| name(rules.label(r, whose).as_deref());
     let provider = routed.provider().map(|provider| provider.name.as_str());
     let primary = routed.primary().map(|provider| provider.name.as_str());
     let asked = ctx.asked();
@@ -57,7 +56,7 @@ pub fn event(
         chain: Text::long(ctx.attempt.chain.borrow().text()),
         ttft_ms: ctx.ttft_ms.get(),
         first_attempt_ms: ctx.attempt.first_duration_ms(r),
-        tag: text(ctx.tag.borrow().clone()),
+        tag: name(ctx.tag.borrow().as_deref()),
         node: Text::new(crate::identity::node()),
         created_at_ms: unix_ms(),
         tags: rules

@@ -8,7 +8,7 @@ use ngx::ffi::{
 };
 
 use super::body::{link, memory_buf};
-use super::request::{cover_headers, each_header, header};
+use super::request::{cover_headers, each_header};
 use super::{Request, borrowed, bytes, code, pool};
 
 impl Request<'_> {
@@ -75,9 +75,14 @@ impl Request<'_> {
         });
     }
 
-    /// Whether the answer has a header of this name.
-    pub fn has_answer_header(&self, name: &str) -> bool {
-        header(&self.raw().headers_out.headers, name).is_some()
+    /// Calls `visit` with the name of each header of the answer.
+    pub fn each_answer_header(&self, mut visit: impl FnMut(&[u8])) {
+        each_header(&self.raw().headers_out.headers, |line| {
+            if line.hash != 0 {
+                // SAFETY: header lines live in request memory.
+                visit(unsafe { bytes(line.key) });
+            }
+        });
     }
 
     /// Puts what `cover` says in the place of a header's value.

@@ -1,5 +1,6 @@
 //! Text with variables (nginx's complex values), read once and evaluated for each request.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::ptr::NonNull;
 
@@ -17,7 +18,7 @@ pub struct ComplexValue(NonNull<ngx_http_complex_value_t>);
 
 impl ComplexValue {
     /// The text for this request; `None` when it is empty or a variable fails.
-    pub fn evaluate(self, r: Request<'_>) -> Option<String> {
+    pub fn evaluate(self, r: Request<'_>) -> Option<Cow<'_, str>> {
         let mut text = ngx_str_t::default();
         // SAFETY: the request is live and the value belongs to its configuration.
         let rc = unsafe { ngx_http_complex_value(r.as_ptr(), self.0.as_ptr(), &raw mut text) };
@@ -26,7 +27,7 @@ impl ComplexValue {
         }
         // SAFETY: nginx has put the text into the request's pool.
         let text = unsafe { bytes(text) };
-        (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
+        (!text.is_empty()).then(|| String::from_utf8_lossy(text))
     }
 }
 

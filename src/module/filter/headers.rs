@@ -1,5 +1,7 @@
 //! Which headers of ours has an answer?
 
+use llm_core::ratelimit::Headers;
+
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::Request;
 
@@ -88,15 +90,17 @@ fn tell_fallback(r: &mut Request<'_>, ctx: &RequestCtx) {
 
 /// Our own limits, in headers that the provider has not set itself.
 fn tell_limits(r: &mut Request<'_>, ctx: &RequestCtx) {
-    let shown = ctx.limits.shown();
-    for (name, value) in shown.openai() {
-        if !r.has_answer_header(name) {
-            r.add_header(name, &value);
+    let names = Headers::NAMES;
+    let mut theirs = [false; Headers::NAMES.len()];
+    r.each_answer_header(|header| {
+        let is = |name: &&str| header.eq_ignore_ascii_case(name.as_bytes());
+        if let Some(one) = names.iter().position(is).and_then(|at| theirs.get_mut(at)) {
+            *one = true;
         }
-    }
-    for (name, value) in [("RateLimit", shown.rate_limit()), ("RateLimit-Policy", shown.policy())] {
-        if !value.is_empty() && !r.has_answer_header(name) {
-            r.add_header(name, &value);
+    });
+    ctx.limits.shown().each(|index, name, value| {
+        if theirs.get(index) == Some(&false) {
+            r.add_header(name, value);
         }
-    }
+    });
 }

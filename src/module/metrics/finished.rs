@@ -98,7 +98,7 @@ fn apply(
             chain: chain.text(),
             model: model.or(requested.as_deref()).unwrap_or_default(),
             tag: tag.as_deref().unwrap_or_default(),
-            owner: owner.each_ref().map(String::as_str),
+            owner: owner.each_ref().map(|text| &**text),
         };
         let entry = Entry::new(finished, &text, now_ms);
         board.series.locked(|records| Table::new(records).apply(adds));

@@ -6,11 +6,13 @@ use llm_core::cost::{Guess, Pico, Rates, SpendCharge};
 use llm_core::error::Rejection;
 use llm_core::ratelimit::{Estimate, Headers, Held, Refusal};
 
+use crate::ffi::pool::PoolBytes;
+
 /// The limits' part of a request's context.
 #[derive(Default)]
 pub struct Taken {
     /// The values of the rules' keys.
-    pub(super) keys: RefCell<Vec<String>>,
+    pub(super) keys: RefCell<Vec<PoolBytes>>,
     /// The request's size.
     pub(super) estimate: Cell<Estimate>,
     /// Of its own scopes.
@@ -79,8 +81,13 @@ impl Taken {
     }
 
     pub(super) fn with_keys<R>(&self, work: impl FnOnce(&[&[u8]]) -> R) -> R {
+        const FEW: usize = 8;
         let keys = self.keys.borrow();
-        let keys: Vec<&[u8]> = keys.iter().map(String::as_bytes).collect();
-        work(&keys)
+        let mut few: [&[u8]; FEW] = [&[]; FEW];
+        if let Some(space) = few.get_mut(..keys.len()) {
+            space.iter_mut().zip(&*keys).for_each(|(space, key)| *space = key);
+            return work(space);
+        }
+        work(&keys.iter().map(|key| &**key).collect::<Vec<&[u8]>>())
     }
 }

@@ -125,6 +125,9 @@ impl RuleSet {
         estimate: &Estimate,
         asks: &mut Vec<Ask>,
     ) {
+        if !self.limits.iter().any(|limit| limit.turn() == turn) {
+            return;
+        }
         let names = Names::new(subject);
         let mut groups = 0_u8;
         for (at, limit) in self.limits.iter().enumerate() {

@@ -13,6 +13,15 @@ fn ask(measure: Measure, rate: Rate) -> Ask {
     Ask { which: Which::Limit(0), key: 1, want: Want::Draw { rate, measure, portion } }
 }
 
+fn told(headers: &Headers) -> Vec<(&'static str, String)> {
+    let mut told = Vec::new();
+    headers.each(|index, name, value| {
+        assert_eq!(Headers::NAMES[index], name);
+        told.push((name, value.to_owned()));
+    });
+    told
+}
+
 #[test]
 fn times_are_written_as_openai_writes_them() {
     for (ms, text) in [
@@ -28,7 +37,7 @@ fn times_are_written_as_openai_writes_them() {
         (3_600_000, "1h0m0s"),
         (90_061_250, "25h1m1.25s"),
     ] {
-        assert_eq!(duration(ms), text);
+        assert_eq!(duration(ms).text(), text);
     }
 }
 
@@ -36,9 +45,8 @@ fn times_are_written_as_openai_writes_them() {
 fn both_spellings_of_the_headers() {
     let headers =
         Headers { requests: Some(shown(3, 2, 20_000)), tokens: Some(shown(250_000, 9, 59_001)) };
-    let openai: Vec<_> = headers.openai().collect();
     assert_eq!(
-        openai,
+        told(&headers),
         [
             ("x-ratelimit-limit-requests", "3".to_owned()),
             ("x-ratelimit-remaining-requests", "2".to_owned()),
@@ -46,27 +54,35 @@ fn both_spellings_of_the_headers() {
             ("x-ratelimit-limit-tokens", "250000".to_owned()),
             ("x-ratelimit-remaining-tokens", "9".to_owned()),
             ("x-ratelimit-reset-tokens", "59.001s".to_owned()),
+            ("RateLimit", r#""requests";r=2;t=20, "tokens";r=9;t=60"#.to_owned()),
+            ("RateLimit-Policy", r#""requests";q=3;w=60, "tokens";q=250000;w=60"#.to_owned()),
         ]
     );
-    assert_eq!(headers.rate_limit(), r#""requests";r=2;t=20, "tokens";r=9;t=60"#);
-    assert_eq!(headers.policy(), r#""requests";q=3;w=60, "tokens";q=250000;w=60"#);
 }
 
 #[test]
 fn what_is_not_limited_is_not_shown() {
     let headers = Headers { requests: None, tokens: Some(shown(5, 5, 0)) };
-    assert_eq!(headers.openai().count(), 3);
-    assert_eq!(headers.rate_limit(), r#""tokens";r=5;t=0"#);
-    assert_eq!(Headers::default().openai().count(), 0);
-    assert_eq!(Headers::default().rate_limit() + &Headers::default().policy(), "");
+    let told_of_tokens = told(&headers);
+    let names: Vec<_> = told_of_tokens.iter().map(|(name, _)| *name).collect();
+    let [.., limit, remaining, reset, draft, policy] = Headers::NAMES;
+    assert_eq!(names, [limit, remaining, reset, draft, policy]);
+    assert_eq!(headers.rate_limit().text(), r#""tokens";r=5;t=0"#);
+    assert_eq!(told(&Headers::default()), []);
 }
 
 #[test]
 fn integers_stay_within_structured_fields() {
     let shown = shown(u64::MAX, u64::MAX, u64::MAX);
-    let headers = Headers { requests: Some(shown), tokens: None };
-    assert_eq!(headers.rate_limit(), r#""requests";r=999999999999999;t=999999999999999"#);
-    assert_eq!(headers.policy(), r#""requests";q=999999999999999;w=60"#);
+    let shown = Shown { window_ms: u64::MAX, ..shown };
+    let headers = Headers { requests: Some(shown), tokens: Some(shown) };
+    let of = |one: &str, two: &str| {
+        let parameters = format!("{one}=999999999999999;{two}=999999999999999");
+        format!("\"requests\";{parameters}, \"tokens\";{parameters}")
+    };
+    assert_eq!(headers.rate_limit().text(), of("r", "t"));
+    assert_eq!(headers.policy().text(), of("q", "w"));
+    assert_eq!(duration(u64::MAX).text(), "5124095576030h25m51.615s");
 }
 
 #[test]

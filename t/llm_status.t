@@ -416,7 +416,7 @@ Accept: text/html
 >>>
 >>>
 >>>
---- error_code: 200*7 405 405
+--- error_code: 200*7 404 405
 --- response_headers
 Content-Type: application/json
 >>>
@@ -439,9 +439,9 @@ Content-Length: ~^\d{5,}$
 Content-Type: application/json
 Content-Length: ~^\d{3,}$
 >>>
-Allow: GET, HEAD
+!Allow
 >>>
-Allow: GET, HEAD
+Allow: GET, HEAD, POST
 --- after
 my @answers = $t->answers;
 my $page = $answers[1]{body};

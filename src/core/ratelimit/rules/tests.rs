@@ -6,6 +6,7 @@ use super::super::lease::Owner;
 use super::super::record::Record;
 use super::super::refusal::DenyReason;
 use super::super::table::Table;
+use super::super::window::SpendWindow;
 use super::*;
 use crate::cost::Rates;
 

@@ -301,7 +301,7 @@ fn what_is_old_is_forgotten() {
 
 #[test]
 fn a_record_has_no_padding_and_zero_is_unused() {
-    assert_eq!(size_of::<Record>(), 8 * 8 + 12 * 4);
+    assert_eq!(size_of::<Record>(), 8 * 8 + 14 * 4 + 2 * 8 + 48);
     assert_eq!(Record::default().key, 0);
 }
 

@@ -1,7 +1,6 @@
 //! What is the id of a request? The same one stands in the response header, the logs and the rows.
 
 use std::cell::RefCell;
-use std::sync::OnceLock;
 
 /// Milliseconds since 1970 come first, so that rows with these ids lie in order and a database adds
 /// them at one end of its index.
@@ -37,7 +36,7 @@ pub fn new_event_id() -> String {
 }
 
 /// The machine's name.
-pub fn node() -> &'static str {
-    static NODE: OnceLock<String> = OnceLock::new();
-    NODE.get_or_init(crate::ffi::process::hostname)
+pub fn node() -> String {
+    // Not kept: nginx unloads the library, and what statics hold would be lost then.
+    crate::ffi::process::hostname()
 }

@@ -57,7 +57,7 @@ pub fn event(
         ttft_ms: ctx.ttft_ms.get(),
         first_attempt_ms: ctx.attempt.first_duration_ms(r),
         tag: name(ctx.tag.borrow().as_deref()),
-        node: Text::new(crate::identity::node()),
+        node: Text::new(&crate::identity::node()),
         created_at_ms: unix_ms(),
         tags: rules
             .tags

@@ -104,7 +104,7 @@ fn report(r: Request<'_>, board: &Board) -> Report {
         board.recent.locked(|entries| Ring::new(entries).snapshot()).unwrap_or_default();
     Report {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        node: crate::identity::node().to_owned(),
+        node: crate::identity::node(),
         time: rfc3339(now_ms),
         open_streams: streams.unwrap_or(0),
         flows: flows(board, &providers, now_ms),

@@ -231,7 +231,7 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx) {
     if ctx.recorded.replace(true) {
         return;
     }
-    let bill = ctx.bill.get_or_init(|| bill(r, ctx));
+    let bill = ctx.bill.get_or_init(|| bill(r, ctx).map(Box::new)).as_deref();
     let price = bill.and_then(|bill| bill.cost).map(|cost| cost.total).unwrap_or_default();
     let charges = ctx.limits.charges(price);
     let routed = ctx.routed();
@@ -242,7 +242,7 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx) {
     // Without a charge nothing is booked, now or after a restart.
     let epoch = if is_kept || !charges.is_empty() { ratelimit::epoch(r) } else { 0 };
     let mut dropped = false;
-    if let Some((routed, bill)) = routed.zip(bill.as_ref()).filter(|_| is_kept) {
+    if let Some((routed, bill)) = routed.zip(bill).filter(|_| is_kept) {
         let event = event(r, ctx, routed, bill, charges, epoch);
         if let Err(why) = ledger::append(&event) {
             tell_lost(r, &event, &why);
@@ -250,8 +250,8 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx) {
             ctx.lost.set(true);
         }
     }
-    ratelimit::settle(r, ctx, bill.as_ref(), epoch);
-    metrics::record(r, ctx, bill.as_ref(), dropped);
+    ratelimit::settle(r, ctx, bill, epoch);
+    metrics::record(r, ctx, bill, dropped);
 }
 
 /// An event that the journal could not take is in the error log, with what is needed to enter it by
@@ -326,7 +326,11 @@ pub fn shown_bill(r: Request<'_>) -> Option<Bill> {
         None => r.loc_conf().ledger().is_some(),
     };
     // The one that was recorded stands; before, it is reckoned anew each time.
-    let bill = ctx.bill.get().copied().unwrap_or_else(|| bill(r, ctx)).filter(|_| on)?;
+    let bill = match ctx.bill.get() {
+        Some(recorded) => recorded.as_deref().copied(),
+        None => bill(r, ctx),
+    };
+    let bill = bill.filter(|_| on)?;
     Some(if ctx.lost.get() { Bill { status: Status::PersistFailed, ..bill } } else { bill })
 }
 

@@ -93,8 +93,9 @@ pub struct RequestCtx {
     pub overhead_us: Cell<Option<u64>>,
     /// The answer's last part has gone through our filter.
     pub last_passed: Cell<bool>,
-    /// What it is billed, once it is over.
-    pub bill: OnceCell<Option<Bill>>,
+    /// What it is billed, once it is over; apart, because numbers of 128 bits need more alignment than
+    /// a pool gives.
+    pub bill: OnceCell<Option<Box<Bill>>>,
     /// What it cost is kept, and what it took is settled.
     pub recorded: Cell<bool>,
     /// Its event found no room in the journal.

@@ -78,7 +78,7 @@ pub(super) fn concat<const N: usize>(pool: *mut ngx_pool_t, parts: [&str; N]) ->
 
 /// Moves `value` to `pool`; it is dropped when the pool is destroyed.
 pub(super) fn place<T>(pool: *mut ngx_pool_t, value: T) -> Option<NonNull<T>> {
-    const { assert!(align_of::<T>() <= 16, "nginx aligns pool memory to 16 bytes") };
+    const { assert!(align_of::<T>() <= 8, "nginx aligns small pieces of a pool to 8 bytes") };
     // SAFETY: `pool` is the live pool of a request or a configuration.
     let slot = unsafe { ngx_palloc(pool, size_of::<T>().max(1)) }.cast::<T>();
     let slot = NonNull::new(slot)?;

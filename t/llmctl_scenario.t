@@ -89,13 +89,14 @@ sub publish {
 # --- nginx and the client ---------------------------------------------------------------------
 
 sub start_nginx {
-    my $pid = fork // die "fork: $!\n";
+    my $binary = Test::LLM::Nginx::binary();    # the environment says which, and the child drops it
+    my $pid    = fork // die "fork: $!\n";
     if (!$pid) {
         %ENV = (PATH => $ENV{PATH}, TZ => 'UTC', %secret);
         open STDIN,  '<',  '/dev/null';
         open STDOUT, '>>', "$folder/nginx.txt";
         open STDERR, '>&', \*STDOUT;
-        exec 'setpriv', '--pdeathsig', 'TERM', Test::LLM::Nginx::binary(), '-p', "$root/", '-c',
+        exec 'setpriv', '--pdeathsig', 'TERM', $binary, '-p', "$root/", '-c',
             "$root/current/nginx.conf", '-e', "$root/logs/error.log", '-g', 'daemon off;'
             or POSIX::_exit(127);
     }
@@ -424,7 +425,9 @@ my $doctor = ctl('doctor', '--root', $root, '--status', "http://127.0.0.1:$statu
 is($doctor->{status}, '0', 'llmctl doctor') or diag($doctor->{error});
 
 my $log = slurp("$root/logs/error.log");
-unlike($log, qr/\[(?:alert|emerg|crit)\]|panicked/, 'no alert') or diag($log);
+# A newer nginx writes what it finds with -t into the log as well: the one mistake made above.
+(my $alerts = $log) =~ s/^.*\[emerg\].* invalid value "soon" in "llm_proxy_response_timeout".*\n//m;
+unlike($alerts, qr/\[(?:alert|emerg|crit)\]|panicked/, 'no alert') or diag($log);
 my $all = $log . slurp("$root/logs/manifest-gateway.log") . slurp("$folder/nginx.txt")
     . qx(tar -xOzf $folder/problem.tar.gz) . join '', map { slurp($_) } glob("$root/revisions/*/*"), "$root/audit.log";
 for my $secret (@secrets) {

@@ -3,11 +3,12 @@
 //! UTF-8: callers that pass text on check that once for the whole.
 
 pub(crate) mod block;
+mod escapes;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use block::{Block, escaped};
+use block::Block;
 
 /// Containers deeper than this are refused, so that no text makes a parser behind us overflow.
 pub const MAX_DEPTH: usize = 512;
@@ -133,7 +134,33 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next key of an object, with the cursor before its value.
+    #[inline]
     pub fn next_key(&mut self, members: &mut Members) -> Result<Option<Text<'a>>, JsonError> {
+        match self.plain_key(members) {
+            Some(key) => Ok(Some(key)),
+            None => self.any_key(members),
+        }
+    }
+
+    /// A key as nearly all are: without white space around it and without escapes.
+    #[inline(always)]
+    fn plain_key(&mut self, members: &mut Members) -> Option<Text<'a>> {
+        let (first, at) = (members.first, self.at);
+        let start = match self.text.get(at..) {
+            Some([b',', b'"', ..]) if !first => at + 1,
+            Some([b'"', ..]) if first => at,
+            _ => return None,
+        };
+        let end = self.special(start + 1);
+        let Some([b'"', b':', ..]) = self.text.get(end..) else { return None };
+        let raw = self.text.get(start + 1..end)?;
+        *members = Members { first: false, start, comma: (!first).then_some(at) };
+        self.at = end + 2;
+        Some(Text { raw, escaped: false })
+    }
+
+    #[inline(never)]
+    fn any_key(&mut self, members: &mut Members) -> Result<Option<Text<'a>>, JsonError> {
         if !self.next_member(members, b'}')? {
             return Ok(None);
         }
@@ -157,8 +184,14 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub fn string(&mut self) -> Result<Text<'a>, JsonError> {
         self.expect(b'"')?;
+        self.rest_of_string()
+    }
+
+    /// Reads a string whose opening quote has been read.
+    #[inline(always)]
+    fn rest_of_string(&mut self) -> Result<Text<'a>, JsonError> {
         let start = self.at;
-        self.at = self.special();
+        self.at = self.special(start);
         let escaped = self.text.get(self.at) != Some(&b'"');
         if escaped {
             self.escapes()?;
@@ -169,13 +202,17 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over any value.
+    #[inline]
     pub fn value(&mut self) -> Result<Value, JsonError> {
-        let kind = self.kind()?;
+        let first = self.token()?;
         let start = self.at;
-        match kind {
-            Kind::Object | Kind::Array => self.container()?,
-            _ => self.scalar(kind)?,
-        }
+        let kind = match first {
+            b'{' | b'[' => {
+                self.container()?;
+                if first == b'{' { Kind::Object } else { Kind::Array }
+            }
+            _ => self.scalar(first)?,
+        };
         Ok(Value { kind, span: start..self.at })
     }
 
@@ -187,14 +224,19 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn scalar(&mut self, kind: Kind) -> Result<(), JsonError> {
-        match kind {
-            Kind::String => self.string().map(drop),
-            Kind::Number => self.number(),
-            Kind::True => self.word(b"true"),
-            Kind::False => self.word(b"false"),
-            Kind::Null => self.word(b"null"),
-            Kind::Object | Kind::Array => Err(JsonError::Syntax(self.at)),
+    /// Steps over a value without parts that begins with `first`.
+    #[inline(always)]
+    fn scalar(&mut self, first: u8) -> Result<Kind, JsonError> {
+        match first {
+            b'"' => {
+                self.at += 1;
+                self.rest_of_string().map(|_| Kind::String)
+            }
+            b'-' | b'0'..=b'9' => self.number().map(|()| Kind::Number),
+            b't' => self.word(b"true").map(|()| Kind::True),
+            b'f' => self.word(b"false").map(|()| Kind::False),
+            b'n' => self.word(b"null").map(|()| Kind::Null),
+            _ => Err(JsonError::Syntax(self.at)),
         }
     }
 
@@ -203,13 +245,14 @@ impl<'a> Scanner<'a> {
         let mut objects = Nesting::default();
         loop {
             // The cursor is before a value.
-            let kind = self.kind()?;
-            if matches!(kind, Kind::Object | Kind::Array) {
+            let first = self.token()?;
+            let object = first == b'{';
+            if object || first == b'[' {
                 self.at += 1;
-                objects.push(kind == Kind::Object)?;
-                let close = if kind == Kind::Object { b'}' } else { b']' };
+                objects.push(object)?;
+                let close = if object { b'}' } else { b']' };
                 if self.token()? != close {
-                    if kind == Kind::Object {
+                    if object {
                         self.string()?;
                         self.expect(b':')?;
                     }
@@ -218,7 +261,7 @@ impl<'a> Scanner<'a> {
                 self.at += 1;
                 objects.pop();
             } else {
-                self.scalar(kind)?;
+                self.scalar(first)?;
             }
             // The cursor is behind a value: close what ends here, or go on to the next member.
             loop {
@@ -261,10 +304,9 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    /// The position of the next quote, backslash or control character, or the end.
+    /// The position of the next quote, backslash or control character at or behind `at`, or the end.
     #[inline(always)]
-    fn special(&mut self) -> usize {
-        let mut at = self.at;
+    fn special(&mut self, mut at: usize) -> usize {
         while at < self.text.len() {
             let start = at & !(Block::BYTES - 1);
             if start != self.hits.start {
@@ -278,55 +320,6 @@ impl<'a> Scanner<'a> {
             at = start + Block::BYTES;
         }
         self.text.len()
-    }
-
-    /// Goes on in a string that is more than plain text, to its closing quote. All escapes of 64 bytes
-    /// are checked together: a step for each would cost more than all else.
-    #[inline(never)]
-    fn escapes(&mut self) -> Result<(), JsonError> {
-        let mut carry = false;
-        while let Some(bytes) = self.text.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            let block = Block::of(bytes);
-            let (quotes, backslashes) = (block.equal(b'"'), block.equal(b'\\'));
-            let mut escapes_next = carry;
-            let escaped = escaped(backslashes, &mut escapes_next);
-            let ends = (quotes | block.control()) & !escaped;
-            let escaped = escaped & (ends & ends.wrapping_neg()).wrapping_sub(1);
-            let letters = escaped & !(quotes | backslashes);
-            if letters & !block.escapable() != 0 || !self.has_digits(letters & block.equal(b'u')) {
-                break;
-            }
-            if ends != 0 {
-                self.at += ends.trailing_zeros() as usize;
-                return if self.byte()? == b'"' { Ok(()) } else { Err(JsonError::Syntax(self.at)) };
-            }
-            carry = escapes_next;
-            self.at += Block::BYTES;
-        }
-        // The text ends here, or something in this block is wrong: a walk by bytes says what.
-        self.at -= usize::from(carry);
-        loop {
-            match self.byte()? {
-                b'"' => return Ok(()),
-                b'\\' => self.escape()?,
-                b' '.. => self.at += 1,
-                _ => return Err(JsonError::Syntax(self.at)),
-            }
-        }
-    }
-
-    /// Whether four digits follow each `u` of the block at the cursor.
-    #[inline(always)]
-    fn has_digits(&self, mut us: u64) -> bool {
-        while us != 0 {
-            let from = self.at + us.trailing_zeros() as usize + 1;
-            let digits = self.text.get(from..from + 4).unwrap_or_default();
-            if digits.len() < 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
-                return false;
-            }
-            us &= us - 1;
-        }
-        true
     }
 
     #[inline(always)]
@@ -354,6 +347,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         if rest.starts_with(word) {
@@ -363,25 +357,20 @@ impl<'a> Scanner<'a> {
         Err(if word.starts_with(rest) { JsonError::Truncated } else { JsonError::Syntax(self.at) })
     }
 
-    fn escape(&mut self) -> Result<(), JsonError> {
-        self.at += 1;
-        match self.byte()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
-            b'u' => {
-                for _ in 0..4 {
-                    self.at += 1;
-                    if !self.byte()?.is_ascii_hexdigit() {
-                        return Err(JsonError::Syntax(self.at));
-                    }
-                }
-                self.at += 1;
-            }
-            _ => return Err(JsonError::Syntax(self.at)),
+    #[inline(always)]
+    fn number(&mut self) -> Result<(), JsonError> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let more = matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
+        if digits > 1 && rest.first() == Some(&b'0') || digits == 0 || more {
+            return self.any_number();
         }
+        self.at += digits;
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), JsonError> {
+    #[inline(never)]
+    fn any_number(&mut self) -> Result<(), JsonError> {
         if self.byte()? == b'-' {
             self.at += 1;
         }

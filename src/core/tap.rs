@@ -174,6 +174,12 @@ impl JsonTap {
 
     /// Reads some of `bytes`, which are not empty, or goes to another place; returns how many.
     fn step(&mut self, bytes: &[u8]) -> usize {
+        if matches!(self.place, Place::BeforeKey | Place::AfterValue) {
+            let read = self.plain_members(bytes);
+            if read > 0 {
+                return read;
+            }
+        }
         match self.place {
             Place::BeforeRoot => self.find_root(bytes),
             Place::BeforeKey => self.skip_to(bytes, |tap, byte| match byte {
@@ -199,6 +205,68 @@ impl JsonTap {
             }),
             Place::Done | Place::Broken => bytes.len(),
         }
+    }
+
+    /// Steps over members as nearly all are: without white space, and none that is changed or kept.
+    /// What is anything else is left to the steps for each part.
+    fn plain_members(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while let Some(read) = self.plain_member(bytes.get(at..).unwrap_or_default()) {
+            at += read;
+        }
+        at
+    }
+
+    #[inline(always)]
+    fn plain_member(&mut self, bytes: &[u8]) -> Option<usize> {
+        let key = match (self.place, bytes) {
+            (Place::AfterValue, [b',', b'"', key @ ..]) | (Place::BeforeKey, [b'"', key @ ..]) => {
+                key
+            }
+            _ => return None,
+        };
+        let length =
+            key.iter().take(MAX_KEY_BYTES).position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let (key, [b'"', b':', value @ ..]) = key.split_at_checked(length)? else { return None };
+        let member = member(key, self.shape, self.inner);
+        let read = match value {
+            [b'"', text @ ..] => {
+                let changed = member == Member::Model && self.model.is_some();
+                if changed || matches!(member, Member::Error | Member::Kind) {
+                    return None;
+                }
+                self.place = Place::InString;
+                1 + self.pass_string(text, Place::AfterValue)
+            }
+            [b'{' | b'[', parts @ ..] => match member {
+                Member::Error | Member::Answer => return None,
+                Member::Usage => {
+                    let Stop::Behind(end) = containers_end(parts, &mut 1, &mut false) else {
+                        return None;
+                    };
+                    let usage = value.get(..=end).filter(|usage| usage.len() <= MAX_CAPTURE_BYTES);
+                    let usage = usage.and_then(|usage| Usage::parse(usage, self.dialect));
+                    self.usage = usage.or(self.usage);
+                    self.place = Place::AfterValue;
+                    1 + end
+                }
+                Member::Model | Member::Kind | Member::Other => {
+                    self.depth = 1;
+                    1 + self.pass_containers(parts)
+                }
+            },
+            [b'-' | b'0'..=b'9' | b't' | b'f' | b'n', ..] if member != Member::Error => {
+                let is_token =
+                    |byte: &u8| matches!(byte, b',' | b'}' | b'"' | b'{' | b'[' | b']' | b':');
+                let end = value.iter().position(is_token)?;
+                value.get(end).filter(|byte| matches!(byte, b',' | b'}'))?;
+                self.place = Place::AfterValue;
+                end
+            }
+            _ => return None,
+        };
+        self.member = member;
+        Some(bytes.len() - value.len() + read)
     }
 
     /// Steps over white space and what `next` does not answer; goes to the place it names.
@@ -352,14 +420,18 @@ impl Key {
         let Some(raw) = self.bytes.get(..self.length) else { return Member::Other };
         let key = Text { raw, escaped: memchr(b'\\', raw).is_some() };
         let decoded = if key.escaped { key.decode() } else { None };
-        match (decoded.as_deref().map_or(raw, str::as_bytes), shape, inner) {
-            (b"usage", _, _) => Member::Usage,
-            (b"model", _, _) => Member::Model,
-            (b"error", _, _) => Member::Error,
-            (b"type", Shape::Event, false) => Member::Kind,
-            (b"response" | b"message", Shape::Event, false) => Member::Answer,
-            _ => Member::Other,
-        }
+        member(decoded.as_deref().map_or(raw, str::as_bytes), shape, inner)
+    }
+}
+
+fn member(key: &[u8], shape: Shape, inner: bool) -> Member {
+    match (key, shape, inner) {
+        (b"usage", _, _) => Member::Usage,
+        (b"model", _, _) => Member::Model,
+        (b"error", _, _) => Member::Error,
+        (b"type", Shape::Event, false) => Member::Kind,
+        (b"response" | b"message", Shape::Event, false) => Member::Answer,
+        _ => Member::Other,
     }
 }
 

@@ -56,27 +56,18 @@ impl Block {
     #[inline(always)]
     pub fn special(self) -> u64 {
         let [quote, backslash, last] = [b'"', b'\\', b' ' - 1].map(u8x16::from);
-        let parts = self
-            .0
-            .map(|part| part.cmp_eq(quote) | part.cmp_eq(backslash) | part.min(last).cmp_eq(part));
-        let [a, b, c, d] = parts;
-        if (a | b | c | d).move_mask() == 0 { 0 } else { mask(parts) }
+        sparse_mask(
+            self.0.map(|part| {
+                part.cmp_eq(quote) | part.cmp_eq(backslash) | part.min(last).cmp_eq(part)
+            }),
+        )
     }
 
     /// The control characters.
     #[inline(always)]
     pub fn control(self) -> u64 {
         let last = u8x16::from(b' ' - 1);
-        mask(self.0.map(|part| part.min(last).cmp_eq(part)))
-    }
-
-    /// The letters that may follow a backslash, and the slash.
-    #[inline(always)]
-    pub fn escapable(self) -> u64 {
-        let word = [b'b', b'f', b'n', b'r', b't', b'u', b'/'].map(u8x16::from);
-        mask(self.0.map(|part| {
-            word.into_iter().fold(u8x16::default(), |hits, byte| hits | part.cmp_eq(byte))
-        }))
+        sparse_mask(self.0.map(|part| part.min(last).cmp_eq(part)))
     }
 }
 
@@ -84,6 +75,13 @@ impl Block {
 fn mask(parts: [u8x16; 4]) -> u64 {
     let [a, b, c, d] = parts.map(|part| u64::from(part.move_mask() as u16));
     a | b << 16 | c << 32 | d << 48
+}
+
+/// Cheap where no byte is wanted, as in most blocks.
+#[inline(always)]
+fn sparse_mask(parts: [u8x16; 4]) -> u64 {
+    let [a, b, c, d] = parts;
+    if (a | b | c | d).move_mask() == 0 { 0 } else { mask(parts) }
 }
 
 /// The bytes that are escaped, from the backslashes among them: the second, fourth and so on of

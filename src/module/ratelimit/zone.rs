@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{self, compiler_fence};
 
 use llm_core::ratelimit::{Clerk, Owner, Record, Table};
 
@@ -38,21 +37,14 @@ fn is_alive(id: u64) -> bool {
     process::is_alive(id as u32)
 }
 
-/// Runs `work` with the zone locked once for all that it changes, so that it must not allocate; `None`
-/// where there is no zone.
+/// Runs `work`, which locks the zone for each record that it changes; `None` where there is no zone.
 pub(super) fn clerk<R>(r: Request<'_>, work: impl FnOnce(&mut Clerk<'_>) -> R) -> Option<R> {
     let zone = r.main_conf().limits.as_ref()?.zone;
-    let now_ms = unix_ms();
     OWNER.with_borrow_mut(|owner| {
-        zone.locked(|records: &mut [Record]| {
-            let mut table = Table::new(records);
-            let mut change = |work: &mut dyn FnMut(&mut Table<'_>)| {
-                work(&mut table);
-                // A worker that is killed under the lock leaves changes in the clerk's order.
-                compiler_fence(atomic::Ordering::SeqCst);
-            };
-            work(&mut Clerk::new(&mut change, owner, now_ms))
-        })
+        let mut change = |work: &mut dyn FnMut(&mut Table<'_>)| {
+            with_table(zone, work);
+        };
+        Some(work(&mut Clerk::new(&mut change, owner, unix_ms())))
     })
 }
 

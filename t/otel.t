@@ -1,6 +1,6 @@
 # Tracing: the context of a client's trace reaches the provider with each attempt, and the attributes of
 # nginx-conf/otel.conf say what they should. nginx's OpenTelemetry module itself is not here: its lines
-# are taken out, and its attributes become a line of the access log.
+# are taken out, and its attributes become a line of the access log. t/otel_module.t has it.
 
 use Test::LLM 'no_plan';
 

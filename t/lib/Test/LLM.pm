@@ -158,6 +158,7 @@ written C<sk-...SECRET...>, of letters, digits, "-" and "_".
     TEST_LLM_MODULE     our .so; without it the configuration has no load_module
     TEST_LLM_MOCK       the mock-provider binary; default: the one in target
     TEST_LLM_CTL        the llmctl binary; default: the one in target
+    TEST_LLM_OTEL_MODULE    ngx_otel_module.so of that nginx; without it t/otel_module.t is skipped
     TEST_LLM_VALGRIND   runs nginx under valgrind; valgrind_skip: reason in a block skips it there
     TEST_LLM_ASAN       collects what the sanitizers of an instrumented nginx report
     TEST_LLM_KEEP       keeps the folders of blocks; those of failed blocks are always kept

@@ -18,7 +18,9 @@ mod text;
 mod word;
 
 pub use family::{FAMILIES, Family, Label, Metric, Type};
-pub use finished::{Adds, AttemptEnd, Decision, ErrorSource, EventResult, Finished, Tried};
+pub use finished::{
+    Adds, AttemptEnd, Decision, ErrorSource, EventResult, Finished, PassedOver, Tried,
+};
 pub use gauge::{Amount, Gauge};
 pub use layout::{Layout, Names, Opted};
 pub use log::log_format;

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cost::{Pico, UsageSource};
-use crate::fallback::{FailureClass, Suppressed};
+use crate::fallback::{FailureClass, SkipReason, Suppressed};
+use crate::ratelimit::DenyReason;
 use crate::route::Outcome;
 use crate::usage::Usage;
 
@@ -171,6 +172,53 @@ fn a_retry_and_another_key_are_no_fallback() {
     record(&mut records, &layout, &Finished { attempts: &attempts, ..Finished::default() });
     let table = Table::new(&mut records);
     assert_eq!((table.count(Metric::Attempts), table.count(Metric::Fallbacks)), (2, 0));
+}
+
+#[test]
+fn a_first_target_that_was_passed_over_is_a_fallback() {
+    let (layout, mut records) = (layout(Opted::default()), vec![Record::default(); 100]);
+    let tried = |provider, model, end| Tried {
+        provider,
+        model: Some(model),
+        end,
+        duration_ms: 1,
+        ttft_ms: None,
+    };
+    let first = PassedOver { provider: "mimo", model: Some("a"), reason: SkipReason::Benched };
+    let passed_over = Some(first);
+    let failed = AttemptEnd::Failed(FailureClass::RateLimited);
+    let elsewhere = [tried("deepseek", "b", failed), tried("mimo", "c", AttemptEnd::Ok)];
+    record(
+        &mut records,
+        &layout,
+        &Finished { passed_over, attempts: &elsewhere, ..Finished::default() },
+    );
+    // It was the last resort after all, and it was never left.
+    let there = [tried("mimo", "a", AttemptEnd::Ok)];
+    record(
+        &mut records,
+        &layout,
+        &Finished { passed_over, attempts: &there, ..Finished::default() },
+    );
+    record(&mut records, &layout, &Finished { passed_over, ..Finished::default() });
+    let text = text(&mut records, &layout, Format::Text, Vec::new());
+    let found: Vec<_> = lines_of(&text, "llm_fallbacks_total");
+    assert_eq!(found.len(), 2, "{found:?}");
+    for line in [
+        "llm_fallbacks_total{from=\"Mimo\",to=\"deepseek\",reason=\"benched\"} 1",
+        "llm_fallbacks_total{from=\"deepseek\",to=\"Mimo\",reason=\"rate_limited\"} 1",
+    ] {
+        assert!(found.contains(&line), "{found:?}");
+    }
+}
+
+#[test]
+fn every_reason_has_its_text() {
+    let layout = layout(Opted::default());
+    let refusals = DenyReason::ALL.map(DenyReason::name);
+    for name in refusals.into_iter().chain(SkipReason::ALL.map(SkipReason::name)) {
+        assert_eq!(layout.text(layout.reason(name).0), Some(name));
+    }
 }
 
 #[test]

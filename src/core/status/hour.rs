@@ -99,7 +99,6 @@ impl Notes {
     pub fn note(&mut self, layout: &Layout, finished: &Finished<'_>) {
         self.0.clear();
         let key = |kind: Kind<'_>| Note { key: kind.key(layout), ..Note::default() };
-        let mut before: Option<(&str, Option<&str>)> = None;
         for tried in finished.attempts {
             let mut note = key(Kind::Provider(tried.provider));
             note.count(Count::Attempts, 1);
@@ -113,13 +112,11 @@ impl Notes {
                 note.count(Count::Firsts, 1);
             }
             self.0.push(note);
-            let target = (tried.provider, tried.model);
-            if let Some(before) = before.filter(|before| *before != target) {
-                let mut note = key(Kind::Flow(before.0, tried.provider));
-                note.count(Count::Requests, 1);
-                self.0.push(note);
-            }
-            before = Some(target);
+        }
+        for moved in finished.moves() {
+            let mut note = key(Kind::Flow(moved.from, moved.to));
+            note.count(Count::Requests, 1);
+            self.0.push(note);
         }
         for (decision, reason) in finished.decisions {
             let mut note = key(Kind::Decision(decision.name(), reason));

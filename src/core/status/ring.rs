@@ -65,13 +65,9 @@ impl Entry {
         let mut flags = 0;
         let (cost, unit) = finished.cost.unwrap_or((Pico::ZERO, ""));
         let usage = finished.usage.as_ref();
-        let moved = finished
-            .attempts
-            .windows(2)
-            .any(|pair| matches!(pair, [a, b] if (a.provider, a.model) != (b.provider, b.model)));
         for (flag, is_set) in [
             (STREAMING, finished.streaming),
-            (FALLBACK, moved),
+            (FALLBACK, finished.moves().next().is_some()),
             (COST, finished.cost.is_some()),
             (USAGE, usage.is_some()),
             (CLIENT_ABORTED, finished.client_aborted),

@@ -162,8 +162,9 @@ impl Layout {
         self.texts.get(&word).map(String::as_str)
     }
 
-    /// Whether a record belongs to this configuration.
-    pub(super) fn knows(&self, record: &Record) -> bool {
+    /// Whether a series is of this configuration. Asked of a copy: it allocates.
+    #[must_use]
+    pub fn knows(&self, record: &Record) -> bool {
         self.labels(record, &mut Vec::new()).is_some()
     }
 

@@ -159,12 +159,14 @@ impl<'a> Ring<'a> {
         head.number = number;
     }
 
-    /// A copy of all, the latest first, to be sorted and written without the lock.
+    /// The requests in a copy of the records, the latest first.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = self.records.get(1..).unwrap_or_default().to_vec();
-        entries.retain(|entry| entry.number > 0);
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.number));
-        entries
+    pub fn latest(mut copy: Vec<Entry>) -> Vec<Entry> {
+        if let Some(head) = copy.first_mut() {
+            head.number = 0;
+        }
+        copy.retain(|entry| entry.number > 0);
+        copy.sort_by_key(|entry| std::cmp::Reverse(entry.number));
+        copy
     }
 }

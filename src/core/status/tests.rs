@@ -138,12 +138,12 @@ fn the_ring_keeps_the_latest() {
         Ring::new(&mut records).push(&Entry::new(&moved(), &text, NOW_MS));
     }
     let ids: Vec<_> =
-        Ring::new(&mut records).snapshot().iter().map(|entry| entry.report().event_id).collect();
+        Ring::latest(records.clone()).iter().map(|entry| entry.report().event_id).collect();
     assert_eq!(ids, ["id-9", "id-8", "id-7"]);
     for len in 0..2 {
         let mut few = vec![Entry::default(); len];
         Ring::new(&mut few).push(&Entry::new(&moved(), &EntryText::default(), NOW_MS));
-        assert!(Ring::new(&mut few).snapshot().is_empty());
+        assert!(Ring::latest(few).is_empty());
     }
 }
 

@@ -264,6 +264,60 @@ llm_request_duration_seconds_count{provider="first"} 1
 llm_request_duration_seconds_count{provider="second"} 2
 END
 
+=== a first target that is passed over is a fallback as well, and why
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+    upstream three { server %%third%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_route third three;
+    llm_proxy_default_provider first;
+    llm_fallback_route first second;
+    llm_fallback_route second third;
+    llm_fallback_mode health;
+    llm_fallback_cooldown 60s fails=1;
+    location /v1/ { llm_metrics; llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+    location = /metrics { llm_metrics_export prometheus; }
+    location /status { llm_status; }
+--- provider_first
+500 {"error":{}}
+--- requests
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /status/drain?provider=second
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /status/drain?provider=third
+>>>
+POST /status/drain?provider=first
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+--- error_code: 200 200 200 200 200 200 503
+--- after
+counts_are($t, <<'END');
+llm_fallbacks_total{from="first",to="second",reason="upstream_5xx"} 1
+llm_fallbacks_total{from="first",to="second",reason="benched"} 1
+llm_fallbacks_total{from="first",to="third",reason="benched"} 1
+llm_attempts_total{provider="first",outcome="upstream_5xx"} 1
+llm_attempts_total{provider="second",outcome="ok"} 2
+llm_attempts_total{provider="third",outcome="ok"} 1
+llm_fallbacks_suppressed_total none
+END
+my $report = status_of($t);
+is_deeply($report->{flows}, [
+    { from => 'first', to => 'second', count => 2 }, { from => 'first', to => 'third', count => 1 },
+], 'the moves of the last hour');
+is_deeply([ map { $_->{fallback} ? 1 : 0 } @{ $report->{recent} } ], [ 0, 1, 1, 1 ], 'the latest requests');
+
 === a retry and another key are attempts and no fallback
 --- http_config
     upstream one { server %%first%%; }

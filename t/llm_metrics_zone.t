@@ -34,6 +34,36 @@ my $after = series(scrape($t)->{body});
 is($after->{$first}, 2, 'it is kept over a reload');
 is($after->{llm_metrics_lost_total}, $lost, 'and so is what was lost');
 
+=== what a reload no longer names makes room
+--- http_config eval
+my $names = CORE::join '', map {"    llm_proxy_model_pattern m$_ first;\n"} 1 .. 100;
+"    upstream one { server %%first%%; keepalive 4; }\n$names    llm_metrics_label_model;\n    llm_metrics_zone counts 64k;\n"
+    . "    llm_metrics;"
+--- config
+    llm_proxy_route first one;
+    location /v1/ { llm_proxy; proxy_pass http://$llm_provider_upstream; }
+    location = /metrics { llm_metrics_export prometheus; }
+--- reload_http_config
+    upstream one { server %%first%%; keepalive 4; }
+    llm_proxy_model_pattern m1 first;
+    llm_proxy_model_pattern other first;
+    llm_metrics_label_model;
+    llm_metrics_zone counts 64k;
+    llm_metrics;
+--- requests eval
+CORE::join ">>>\n", (map {"POST /v1/chat/completions\n{\"model\":\"m$_\"}\n"} 1 .. 100),
+    "GET /metrics\n>>> reload, new connection\nPOST /v1/chat/completions\n{\"model\":\"other\"}\n"
+--- after
+my $before = ($t->answers)[100]{body};
+cmp_ok(series($before)->{llm_metrics_lost_total}, '>', 100, 'there was no room');
+counts_are($t, <<'END', 'there is again, and what still has its name is kept');
+llm_requests_total{provider="first",model="m1",streaming="false",code="200"} 1
+llm_requests_total{provider="first",model="other",streaming="false",code="200"} 1
+llm_attempts_total{provider="first",model="m1",outcome="ok"} 1
+llm_attempts_total{provider="first",model="other",outcome="ok"} 1
+END
+text_is_sound($t, scrape($t)->{body});
+
 === another size begins anew, the same one goes on
 --- http_config
     upstream one { server %%first%%; }

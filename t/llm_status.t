@@ -317,10 +317,69 @@ is_deeply([ @$month{qw(limit spent window soft)} ], [ '0.01000000', '0.00028000'
     'the one of a month');
 like("$month->{starts_at} $month->{resets_at}", qr/\A\S+-01T00:00:00.000Z \S+-01T00:00:00.000Z\z/, 'its window');
 my ($limit) = grep { $_->{kind} eq 'requests' } @{ $report->{limits} };
-# How many have used some of it, and how much, would take a walk through the whole zone.
-is_deeply([ @{ $limit // {} }{qw(limit window_seconds active most_used)} ], [ 2, 60, undef, undef ], 'the limit');
+is_deeply([ @{ $limit // {} }{qw(limit window_seconds active most_used)} ], [ 2, 60, 1, 2 ], 'the limit');
 my $refused = $report->{recent}[0];
 is_deeply([ @$refused{qw(status attempts cost provider)} ], [ 429, 0, undef, undef ], 'the refused request');
+
+=== how full the limits are, and for how many
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_model_pattern m first;
+    llm_proxy_model_pattern n second;
+    llm_ratelimit_key $http_x_id;
+    llm_ratelimit_concurrency 5;
+    llm_ratelimit_rule $http_x_id requests 100/h model=m;
+    llm_ratelimit_rule $http_x_id requests 100/h model=n;
+    llm_ratelimit_rule all tokens 5000/d;
+    llm_metrics;
+    location /v1/ { llm_proxy; llm_ratelimit; proxy_pass http://$llm_provider_upstream; }
+    location /status { llm_status; }
+--- provider_first
+{"times":3,"json":{"usage":{"prompt_tokens":100,"completion_tokens":40,"total_tokens":140}}}
+--- provider_second
+{"times":2,"sse":["{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}","{\"choices\":[]}"],"fault":"stall","after":1}
+--- requests
+POST /v1/chat/completions
+{"model":"m","max_tokens":40}
+>>>
+POST /v1/chat/completions
+{"model":"m","max_tokens":40}
+>>>
+POST /v1/chat/completions
+{"model":"m","max_tokens":40}
+--- more_headers
+X-Id: a
+>>>
+X-Id: a
+>>>
+X-Id: b
+--- after
+my $limits = sub {
+    my %all = map { $_->{rule} => [ @$_{qw(kind limit active most_used)} ] } @{ $_[0]{limits} };
+    return \%all;
+};
+my $rest = { 'requests 100/1h model=m' => [ 'requests', 100, 2, 2 ], 'tokens 5000/1d' => [ 'tokens', 5000, 1, 420 ] };
+my $full = main::report_when($t, sub { @{ $_[0]{recent} } == 3 });
+is_deeply($limits->($full), { %$rest,
+    'requests 100/1h model=n' => [ 'requests', 100, 0, 0 ], 'concurrency 5' => [ 'concurrency', 5, 0, 0 ],
+}, 'nobody is there');
+my @clients = map {
+    my $client = Test::LLM::Client->new($t->address);
+    my $body = '{"model":"n","stream":true,"max_tokens":40}';
+    $client->transmit("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-Id: $_\r\n"
+        . "Content-Type: application/json\r\nContent-Length: " . length($body) . "\r\n\r\n$body");
+    $client->receive(abort => sub { $_[0] =~ /"a"/ });
+    $client;
+} qw(a c);
+my $now = $limits->(status_of($t));
+is_deeply($now->{'concurrency 5'}, [ 'concurrency', 5, 2, 1 ], 'two are, with one request each');
+is_deeply($now->{'requests 100/1h model=n'}, [ 'requests', 100, 2, 1 ], 'and counted by this rule');
+is_deeply($now->{'requests 100/1h model=m'}, $rest->{'requests 100/1h model=m'}, 'not by the other one');
+$_->finish for @clients;
 
 === the journal
 --- http_config

@@ -2,8 +2,8 @@
 //! in shared memory, and a scrape becomes text of any size, piece by piece.
 //!
 //! The module works out the additions ([`Layout::adds`]) before it takes the zone's lock, applies them
-//! under it ([`Table::apply`]), and for a scrape copies the records out ([`Table::snapshot`]) and writes
-//! them without it ([`Exposition`]). Labels are names of the configuration and closed sets of words;
+//! under it ([`Table::apply`]), and for a scrape copies the records out, a part at a time
+//! ([`Table::extent`]), and writes them without it ([`Exposition`]). Labels are names of the configuration and closed sets of words;
 //! whatever else a client or provider sends counts as `other`.
 
 mod buckets;
@@ -18,7 +18,9 @@ mod text;
 mod word;
 
 pub use family::{FAMILIES, Family, Label, Metric, Type};
-pub use finished::{Adds, AttemptEnd, Decision, ErrorSource, EventResult, Finished, Tried};
+pub use finished::{
+    Adds, AttemptEnd, Decision, ErrorSource, EventResult, Finished, PassedOver, Tried,
+};
 pub use gauge::{Amount, Gauge};
 pub use layout::{Layout, Names, Opted};
 pub use log::log_format;

@@ -31,7 +31,7 @@ pub use line::{
     Allowance, Basis, Measure, PatternLine, Reserve, ReserveSpendLine, RuleLine, Scope, SpendLine,
     Unpriced, ZoneLine, number, path, time_zone,
 };
-pub use record::Record;
+pub use record::{Record, Used};
 pub use refusal::{DenyReason, Refusal};
 pub use rules::{Described, Lines, RuleSet, Subject};
 pub use saved::{Saved, SavedError};

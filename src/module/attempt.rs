@@ -17,7 +17,7 @@ use llm_core::fallback::{
 
 use llm_core::metrics::AttemptEnd;
 
-use crate::ctx::RequestCtx;
+use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::Request;
 use crate::ffi::upstream::{Caching, Limits, Upstream};
 use crate::health::Place;
@@ -45,6 +45,8 @@ pub struct Attempt {
     pub chain: RefCell<Chain>,
     /// The same for the rows of attempts, where they are kept.
     pub notes: RefCell<Vec<Note>>,
+    /// Why the first target was passed over.
+    pub passed_over: Cell<Option<SkipReason>>,
     /// Why the request left its first target.
     pub reason: Cell<Option<&'static str>>,
     /// Why it did not go on.
@@ -399,8 +401,13 @@ fn tell(r: Request<'_>, ctx: &RequestCtx, told: Told, end: AttemptEnd) {
 }
 
 /// Adds a target that is passed over to the chain.
-fn tell_skipped(ctx: &RequestCtx, name: &str, model: Option<&str>, reason: SkipReason) {
-    ctx.attempt.chain.borrow_mut().skipped(name, model, reason);
+fn tell_skipped(ctx: &RequestCtx, routed: &Routed, index: usize, reason: SkipReason) {
+    let Some(target) = routed.targets.get(index) else { return };
+    let Some(provider) = routed.compiled.routes.provider(target.provider) else { return };
+    ctx.attempt.chain.borrow_mut().skipped(&provider.name, target.model.as_deref(), reason);
+    if index == 0 {
+        ctx.attempt.passed_over.set(Some(reason));
+    }
 }
 
 impl From<Pick> for NextTarget {

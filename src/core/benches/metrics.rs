@@ -124,9 +124,8 @@ fn scraping(c: &mut Criterion) {
         }
         let mut buffer = vec![0; 64 << 10];
         let mut scrape = || {
-            let table = Table::new(&mut records);
-            let (snapshot, lost) = (table.snapshot(), table.lost());
-            let mut text = Exposition::new(&layout, Format::Text, snapshot, Vec::new(), lost);
+            let copy = records.iter().take(Table::extent(&records)).copied().collect();
+            let mut text = Exposition::new(&layout, Format::Text, copy, Vec::new());
             let mut bytes = 0;
             while let len @ 1.. = text.read(&mut buffer) {
                 bytes += len;

@@ -30,7 +30,11 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    /// The word in the chain.
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Benched, Self::Budget, Self::Limit, Self::Context, Self::Key, Self::Translation];
+
+    /// The word in the chain, and the label's value.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

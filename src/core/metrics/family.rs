@@ -116,7 +116,7 @@ families! {
     Attempts "llm_attempts_total" Counter, None, [Provider, Model, Named("outcome")],
         "Tries at providers: ok, client_closed, semantic_error for a request at fault, or a failure class.";
     Fallbacks "llm_fallbacks_total" Counter, None, [Named("from"), Named("to"), Named("reason")],
-        "Moves of a request from one provider's target to another, by the class of the failure.";
+        "Moves of a request from one provider's target to another, by the class of the failure, or by why the first target was not tried, such as benched.";
     FallbacksSuppressed "llm_fallbacks_suppressed_total" Counter, None, [Named("reason")],
         "Failures that were listed and not answered by another attempt, by why not.";
     RequestDuration "llm_request_duration_seconds" Histogram(&buckets::REQUEST), SECONDS, [Provider, Model],

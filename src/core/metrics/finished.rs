@@ -2,7 +2,7 @@
 //! made before the lock is taken.
 
 use crate::cost::{Pico, UsageSource};
-use crate::fallback::{FailureClass, Suppressed};
+use crate::fallback::{FailureClass, SkipReason, Suppressed};
 use crate::route::Outcome;
 use crate::usage::Usage;
 
@@ -84,6 +84,26 @@ pub struct Tried<'a> {
     pub ttft_ms: Option<u64>,
 }
 
+/// The first target, where it was not tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassedOver<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// The model that would have been asked for there.
+    pub model: Option<&'a str>,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// A request that went from one target to another. A retry, or another key of the same target, is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Move<'a> {
+    pub from: &'a str,
+    pub to: &'a str,
+    /// The label's value.
+    pub reason: &'static str,
+}
+
 /// What the limits decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
@@ -151,6 +171,8 @@ pub struct Finished<'a> {
     pub code: u16,
     /// Whose fault it is that it failed, if it did.
     pub error: Option<ErrorSource>,
+    /// The first target, if it was passed over.
+    pub passed_over: Option<PassedOver<'a>>,
     /// The attempts, in order.
     pub attempts: &'a [Tried<'a>],
     /// Why a listed failure was not answered by another attempt.
@@ -181,6 +203,21 @@ pub struct Finished<'a> {
     pub outcome: Option<Outcome>,
     /// `$llm_auth_status`
     pub auth_status: Option<&'a str>,
+}
+
+impl<'a> Finished<'a> {
+    /// From which target to which it went, in order. Who is benched is left without an attempt: a move
+    /// that did not count would hide that all requests go elsewhere.
+    pub(crate) fn moves(&self) -> impl Iterator<Item = Move<'a>> {
+        let mut before =
+            self.passed_over.map(|first| (first.provider, first.model, first.reason.name()));
+        self.attempts.iter().filter_map(move |tried| {
+            let reached = (tried.provider, tried.model, tried.end.name());
+            let (from, model, reason) = before.replace(reached)?;
+            let has_moved = (from, model) != (tried.provider, tried.model);
+            has_moved.then_some(Move { from, to: tried.provider, reason })
+        })
+    }
 }
 
 /// What an addition does to its series.
@@ -261,7 +298,7 @@ impl Layout {
             let source = Word::fixed(source.name());
             adds.count(Metric::RequestErrors, [provider, model, tenant, source], 1);
         }
-        self.add_attempts(adds, finished.attempts);
+        self.add_attempts(adds, finished);
         if let Some(reason) = finished.suppressed {
             adds.count(Metric::FallbacksSuppressed, [Word::fixed(reason.name())], 1);
         }
@@ -275,22 +312,16 @@ impl Layout {
         self.add_events(adds, finished, provider, model);
     }
 
-    fn add_attempts(&self, adds: &mut Adds, attempts: &[Tried<'_>]) {
-        let mut before: Option<&Tried<'_>> = None;
-        for tried in attempts {
+    fn add_attempts(&self, adds: &mut Adds, finished: &Finished<'_>) {
+        for tried in finished.attempts {
             let provider = self.provider(Some(tried.provider));
             // Where the label is off, so is the model.
             let model = self.model(tried.model);
             adds.count(Metric::Attempts, [provider, model, Word::fixed(tried.end.name())], 1);
-            if let Some(before) = before
-                && (before.provider, before.model) != (tried.provider, tried.model)
-            {
-                // A retry, or another key of the same target, is no fallback.
-                let from = self.provider(Some(before.provider));
-                let reason = Word::fixed(before.end.name());
-                adds.count(Metric::Fallbacks, [from, provider, reason], 1);
-            }
-            before = Some(tried);
+        }
+        for Move { from, to, reason } in finished.moves() {
+            let (from, to) = (self.provider(Some(from)), self.provider(Some(to)));
+            adds.count(Metric::Fallbacks, [from, to, Word::fixed(reason)], 1);
         }
     }
 

@@ -9,7 +9,8 @@ use super::table::Record;
 use super::word::{BuildAsIs, Of, Word};
 use super::{FAMILIES, Family, Label};
 use crate::cost::UsageSource;
-use crate::fallback::{FailureClass, Pattern, Suppressed};
+use crate::fallback::{FailureClass, Pattern, SkipReason, Suppressed};
+use crate::ratelimit::DenyReason;
 use crate::route::Outcome;
 
 /// Statuses with a label of their own: the registered ones and nginx's. Others count as their class,
@@ -20,7 +21,7 @@ const CODES: &[u16] = &[
     422, 423, 424, 425, 426, 428, 429, 431, 444, 451, 494, 495, 496, 497, 499, 500, 501, 502, 503,
     504, 505, 506, 507, 508, 510, 511, 520, 521, 522, 523, 524, 525, 526, 529,
 ];
-/// Reasons of refusals and words of `$llm_auth_status`, beside those that enums have.
+/// Kinds of tokens and words of `$llm_auth_status`: what no enum has.
 const WORDS: &[&str] = &[
     "other",
     "none",
@@ -29,14 +30,6 @@ const WORDS: &[&str] = &[
     "cache_write",
     "output",
     "reasoning",
-    "request_budget_exhausted",
-    "token_budget_exhausted",
-    "spend_budget_exhausted",
-    "concurrency_exhausted",
-    "identity_missing",
-    "request_exceeds_limit",
-    "unpriced_model",
-    "zone_full",
     "resolved",
     "missing_provider",
     "missing_credential",
@@ -169,8 +162,9 @@ impl Layout {
         self.texts.get(&word).map(String::as_str)
     }
 
-    /// Whether a record belongs to this configuration.
-    pub(super) fn knows(&self, record: &Record) -> bool {
+    /// Whether a series is of this configuration. Asked of a copy: it allocates.
+    #[must_use]
+    pub fn knows(&self, record: &Record) -> bool {
         self.labels(record, &mut Vec::new()).is_some()
     }
 
@@ -254,6 +248,8 @@ fn fixed_words() -> impl Iterator<Item = &'static str> {
         .iter()
         .copied()
         .chain(FailureClass::ALL.map(FailureClass::name))
+        .chain(SkipReason::ALL.map(SkipReason::name))
+        .chain(DenyReason::ALL.map(DenyReason::name))
         .chain(Suppressed::ALL.map(Suppressed::name))
         .chain(ErrorSource::ALL.map(ErrorSource::name))
         .chain(Decision::ALL.map(Decision::name))

@@ -2,10 +2,10 @@
 //! caller has locked: a hash table whose records stand side by side, so that a scrape reads only those
 //! in use, however large the zone is.
 
+use super::Metric;
 use super::buckets::BOUNDS;
 use super::finished::{Add, Adds, Change};
 use super::word::mixed;
-use super::{Layout, Metric};
 
 /// Labels that a record holds; streaming and status share one.
 pub(super) const LABELS: usize = 4;
@@ -13,6 +13,9 @@ pub(super) const LABELS: usize = 4;
 const VALUES: usize = BOUNDS + 2;
 /// Where the sum of a histogram is.
 const SUM: usize = BOUNDS + 1;
+/// In the first record: additions that found no room, and how often a series was moved.
+const LOST: usize = 0;
+const MOVED: usize = 1;
 /// Pico-units in a unit of cost; the first value counts units, the second what is left.
 const UNIT_PICO: u128 = 1_000_000_000_000;
 
@@ -40,6 +43,20 @@ impl Record {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.values[0]
+    }
+
+    /// Whether it is the head of all, or unused.
+    #[must_use]
+    pub fn is_head(&self) -> bool {
+        self.key == 0
+    }
+
+    /// The worker whose open streams it counts, if it is of that family.
+    #[must_use]
+    pub fn worker(&self) -> Option<u32> {
+        let is_it = self.key != 0 && self.family == Metric::OpenStreams as u32;
+        // What is no process id is that of no process.
+        is_it.then(|| u32::try_from(self.labels[0]).unwrap_or(u32::MAX))
     }
 
     /// A cost's value, in pico-units.
@@ -112,7 +129,7 @@ impl<'a> Table<'a> {
             if !self.add(add)
                 && let Some(head) = self.records.first_mut()
             {
-                grow(&mut head.values[0], 1);
+                grow(&mut head.values[LOST], 1);
             }
         }
     }
@@ -133,85 +150,124 @@ impl<'a> Table<'a> {
 
     /// Additions that found no room.
     #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.records.first().map_or(0, Record::count)
+    pub fn lost(records: &[Record]) -> u64 {
+        records.first().map_or(0, |head| head.values[LOST])
     }
 
-    /// A copy of every series, for a scrape.
+    /// How many records are in use, the head of all included: a copy needs no more.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<Record> {
-        self.in_use().to_vec()
+    pub fn extent(records: &[Record]) -> usize {
+        let used = records.first().map_or(0, |head| head.used);
+        usize::try_from(used).unwrap_or(0).max(1).min(records.len())
+    }
+
+    /// How often a series got another place. A copy that was made in parts may lack one, or have it twice,
+    /// if this has changed meanwhile.
+    #[must_use]
+    pub fn moved(records: &[Record]) -> u64 {
+        records.first().map_or(0, |head| head.values[MOVED])
     }
 
     /// Streams under way in one worker; its counter must be [`Table::forget_streams`]-ed when the
     /// worker begins, because process ids are used again.
     pub fn streams(&mut self, pid: u32, opened: u64, closed: u64) {
-        let add = Add::new(Metric::OpenStreams, [pid.into(), 0, 0, 0], Change::Count(0));
+        let add = streams_of(pid);
         let Some(at) = self.place(&add).or_else(|| self.claim(&add)) else { return };
         if let Some(record) = self.records.get_mut(at) {
             record.values[0] = record.values[0].saturating_add(opened).saturating_sub(closed);
         }
     }
 
-    /// Streams under way in all workers that are alive; those of dead ones are forgotten.
-    pub fn open_streams(&mut self, is_alive: impl Fn(u32) -> bool) -> u64 {
+    /// Streams under way in all workers that are alive, by a copy of the records; `is_dead` is told who is
+    /// not and had some.
+    pub fn open_streams(
+        copy: &[Record],
+        is_alive: impl Fn(u32) -> bool,
+        mut is_dead: impl FnMut(u32),
+    ) -> u64 {
         let mut open = 0_u64;
-        for record in self.in_use_mut() {
-            if record.family == Metric::OpenStreams as u32 {
-                if !u32::try_from(record.labels[0]).is_ok_and(&is_alive) {
-                    record.values[0] = 0;
-                }
-                open = open.saturating_add(record.values[0]);
+        for record in copy.iter().filter(|record| record.count() > 0) {
+            match record.worker() {
+                Some(pid) if is_alive(pid) => open = open.saturating_add(record.count()),
+                Some(pid) => is_dead(pid),
+                None => {}
             }
         }
         open
     }
 
-    /// A worker begins: no stream is under way in it.
+    /// A worker begins, or is no more: no stream is under way in it.
     pub fn forget_streams(&mut self, pid: u32) {
-        self.streams(pid, 0, u64::MAX);
+        let add = streams_of(pid);
+        if let Some(record) = self.place(&add).and_then(|at| self.records.get_mut(at)) {
+            record.values[0] = 0;
+        }
     }
 
-    /// Frees the records whose labels the configuration no longer names; a reload calls it, so that a
-    /// zone does not fill up with what was. Old workers may go on: they look each series up anew.
-    pub fn retain(&mut self, layout: &Layout) {
-        let lost = self.lost();
-        let keep: Vec<Record> = self
-            .in_use()
-            .iter()
-            .filter(|record| layout.knows(record) && record.values != [0; VALUES])
-            .copied()
-            .collect();
-        self.records.fill(Record::default());
-        if let Some(head) = self.records.first_mut() {
-            head.values[0] = lost;
+    /// Frees the place of a series, into which the last one moves. A reload does so with what the new
+    /// configuration does not name, one by one, so that a zone does not fill up with what was. Old workers
+    /// may go on: they look each series up anew.
+    pub fn remove(&mut self, series: &Record) {
+        let add = Add {
+            key: series.key,
+            family: series.family,
+            labels: series.labels,
+            change: Change::Count(0),
+        };
+        let Some(at) = self.place(&add) else { return };
+        let last = self.used() - 1;
+        let Some(gone) = self.records.get(at) else { return };
+        self.relink(series.key, at, gone.next);
+        // Read only now: it may have pointed to the one that is gone.
+        if at != last
+            && let Some(&moved) = self.records.get(last)
+        {
+            self.put(at, moved);
+            self.relink(moved.key, last, u32::try_from(at).unwrap_or(0));
         }
-        for record in keep {
-            let add = Add {
-                key: record.key,
-                family: record.family,
-                labels: record.labels,
-                change: Change::Count(0),
+        self.put(last, Record::default());
+        if let Some(head) = self.records.first_mut() {
+            head.used = u32::try_from(last).unwrap_or(0);
+            grow(&mut head.values[MOVED], 1);
+        }
+    }
+
+    /// Puts a series into a place, where the chain that begins there belongs to others.
+    fn put(&mut self, at: usize, series: Record) {
+        if let Some(place) = self.records.get_mut(at) {
+            *place = Record { head: place.head, ..series };
+        }
+    }
+
+    /// Whoever points to one place in the chain of a key points to another from now on.
+    fn relink(&mut self, key: u64, from: usize, to: u32) {
+        let Ok(from) = u32::try_from(from) else { return };
+        let home = self.home(key);
+        let Some(home) = self.records.get_mut(home) else { return };
+        if home.head == from {
+            home.head = to;
+            return;
+        }
+        let mut at = home.head;
+        for _ in 0..self.records.len() {
+            let Some(record) = usize::try_from(at).ok().and_then(|at| self.records.get_mut(at))
+            else {
+                return;
             };
-            let Some(at) = self.claim(&add) else { return };
-            if let Some(place) = self.records.get_mut(at) {
-                place.values = record.values;
+            if at == 0 || record.next == from {
+                record.next = if at == 0 { record.next } else { to };
+                return;
             }
+            at = record.next;
         }
     }
 
     fn used(&self) -> usize {
-        let used = self.records.first().map_or(0, |head| head.used);
-        usize::try_from(used).unwrap_or(0).clamp(1, self.records.len().max(1))
+        Self::extent(self.records).max(1)
     }
 
     fn in_use(&self) -> &[Record] {
         self.records.get(1..self.used()).unwrap_or_default()
-    }
-
-    fn in_use_mut(&mut self) -> &mut [Record] {
-        let used = self.used();
-        self.records.get_mut(1..used).unwrap_or_default()
     }
 
     fn home(&self, key: u64) -> usize {
@@ -238,22 +294,18 @@ impl<'a> Table<'a> {
         let (at, home) = (self.used(), self.home(add.key));
         let number = u32::try_from(at).ok()?;
         let next = self.records.get(home)?.head;
-        let record = self.records.get_mut(at)?;
-        // The chain that begins here belongs to others.
-        let head = record.head;
-        *record = Record {
-            key: add.key,
-            labels: add.labels,
-            family: add.family,
-            head,
-            next,
-            ..Record::default()
-        };
+        self.records.get(at)?;
+        let (key, labels, family) = (add.key, add.labels, add.family);
+        self.put(at, Record { key, labels, family, next, ..Record::default() });
         // First taken, then linked: a worker killed in between leaves an empty record, not a loop.
         self.records.first_mut()?.used = number + 1;
         self.records.get_mut(home)?.head = number;
         Some(at)
     }
+}
+
+fn streams_of(pid: u32) -> Add {
+    Add::new(Metric::OpenStreams, [pid.into(), 0, 0, 0], Change::Count(0))
 }
 
 /// A place below `len` for a hash, without a division.
@@ -270,3 +322,6 @@ impl Add {
         Self { key: key.max(1), family, labels, change }
     }
 }
+
+#[cfg(test)]
+mod tests;

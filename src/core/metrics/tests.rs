@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cost::{Pico, UsageSource};
-use crate::fallback::{FailureClass, Suppressed};
+use crate::fallback::{FailureClass, SkipReason, Suppressed};
+use crate::ratelimit::DenyReason;
 use crate::route::Outcome;
 use crate::usage::Usage;
 
@@ -64,10 +65,25 @@ fn record(records: &mut [Record], layout: &Layout, finished: &Finished<'_>) {
     Table::new(records).apply(&adds);
 }
 
+/// As the module copies the zone.
+fn copied(records: &[Record]) -> Vec<Record> {
+    records[..Table::extent(records)].to_vec()
+}
+
+/// The series of a zone, without its head.
+fn series(records: &[Record]) -> Vec<Record> {
+    copied(records).into_iter().skip(1).collect()
+}
+
+/// Frees what a new configuration does not name, as the module does.
+fn make_room(records: &mut [Record], layout: &Layout) {
+    for one in series(records).iter().filter(|one| !layout.knows(one)) {
+        Table::new(records).remove(one);
+    }
+}
+
 fn text(records: &mut [Record], layout: &Layout, format: Format, gauges: Vec<Gauge>) -> String {
-    let table = Table::new(records);
-    let (snapshot, lost) = (table.snapshot(), table.lost());
-    let mut exposition = Exposition::new(layout, format, snapshot, gauges, lost);
+    let mut exposition = Exposition::new(layout, format, copied(records), gauges);
     let (mut all, mut buffer) = (Vec::new(), [0; 1000]);
     loop {
         match exposition.read(&mut buffer) {
@@ -131,7 +147,7 @@ fn junk_models_and_tenants_add_nothing() {
         layout.adds(&mut adds, &finished);
         Table::new(&mut records).apply(&adds);
     }
-    assert_eq!(Table::new(&mut records).snapshot().len(), 2);
+    assert_eq!(series(&records).len(), 2);
     let text = text(&mut records, &layout, Format::Text, Vec::new());
     let line = "llm_requests_total{provider=\"deepseek\",model=\"other\",tenant=\"other\",\
                 streaming=\"false\",code=\"200\"} 10000";
@@ -174,14 +190,62 @@ fn a_retry_and_another_key_are_no_fallback() {
 }
 
 #[test]
+fn a_first_target_that_was_passed_over_is_a_fallback() {
+    let (layout, mut records) = (layout(Opted::default()), vec![Record::default(); 100]);
+    let tried = |provider, model, end| Tried {
+        provider,
+        model: Some(model),
+        end,
+        duration_ms: 1,
+        ttft_ms: None,
+    };
+    let first = PassedOver { provider: "mimo", model: Some("a"), reason: SkipReason::Benched };
+    let passed_over = Some(first);
+    let failed = AttemptEnd::Failed(FailureClass::RateLimited);
+    let elsewhere = [tried("deepseek", "b", failed), tried("mimo", "c", AttemptEnd::Ok)];
+    record(
+        &mut records,
+        &layout,
+        &Finished { passed_over, attempts: &elsewhere, ..Finished::default() },
+    );
+    // It was the last resort after all, and it was never left.
+    let there = [tried("mimo", "a", AttemptEnd::Ok)];
+    record(
+        &mut records,
+        &layout,
+        &Finished { passed_over, attempts: &there, ..Finished::default() },
+    );
+    record(&mut records, &layout, &Finished { passed_over, ..Finished::default() });
+    let text = text(&mut records, &layout, Format::Text, Vec::new());
+    let found: Vec<_> = lines_of(&text, "llm_fallbacks_total");
+    assert_eq!(found.len(), 2, "{found:?}");
+    for line in [
+        "llm_fallbacks_total{from=\"Mimo\",to=\"deepseek\",reason=\"benched\"} 1",
+        "llm_fallbacks_total{from=\"deepseek\",to=\"Mimo\",reason=\"rate_limited\"} 1",
+    ] {
+        assert!(found.contains(&line), "{found:?}");
+    }
+}
+
+#[test]
+fn every_reason_has_its_text() {
+    let layout = layout(Opted::default());
+    let refusals = DenyReason::ALL.map(DenyReason::name);
+    for name in refusals.into_iter().chain(SkipReason::ALL.map(SkipReason::name)) {
+        assert_eq!(layout.text(layout.reason(name).0), Some(name));
+    }
+}
+
+#[test]
 fn series_outlive_a_reload_with_another_order_of_names() {
     let mut records = vec![Record::default(); 100];
     record(&mut records, &layout(Opted::default()), &fallen_back());
     let names = Names { providers: &["new", "mimo"], ..Names::default() };
     let next = Layout::new(&names, Opted::default());
-    let before = Table::new(&mut records).snapshot().len();
-    Table::new(&mut records).retain(&next);
-    assert!(Table::new(&mut records).snapshot().len() < before);
+    let (before, moved) = (series(&records).len(), Table::moved(&records));
+    make_room(&mut records, &next);
+    assert!(series(&records).len() < before);
+    assert!(Table::moved(&records) > moved);
     record(
         &mut records,
         &next,
@@ -216,29 +280,13 @@ fn a_full_zone_counts_what_it_loses() {
     for _ in 0..3 {
         record(&mut records, &layout, &fallen_back());
     }
-    let table = Table::new(&mut records);
-    assert_eq!(table.snapshot().len(), 3);
-    assert!(table.lost() > 0);
-    assert_eq!(table.count(Metric::Requests), 3);
+    assert_eq!(series(&records).len(), 3);
+    assert!(Table::lost(&records) > 0);
+    assert_eq!(Table::new(&mut records).count(Metric::Requests), 3);
     let shown = text(&mut records, &layout, Format::Text, Vec::new());
     assert_eq!(lines_of(&shown, "llm_metrics_lost_total").len(), 1);
     // No records at all: nothing to read, nothing to break.
     record(&mut [], &layout, &fallen_back());
-}
-
-#[test]
-fn open_streams_of_a_dead_worker_are_forgotten() {
-    let mut records = vec![Record::default(); 10];
-    let mut table = Table::new(&mut records);
-    table.forget_streams(1);
-    table.streams(1, 3, 0);
-    table.streams(2, 2, 0);
-    table.streams(1, 0, 1);
-    assert_eq!(table.open_streams(|_| true), 4);
-    assert_eq!(table.open_streams(|pid| pid == 1), 2);
-    assert_eq!(table.open_streams(|_| true), 2);
-    table.forget_streams(1);
-    assert_eq!(table.open_streams(|_| true), 0);
 }
 
 #[test]
@@ -343,8 +391,7 @@ proptest! {
             let whole = text(&mut records, &layout, format, gauges.clone());
             check(&whole, format);
             // However small the buffers are, the text is the same.
-            let snapshot = Table::new(&mut records).snapshot();
-            let mut exposition = Exposition::new(&layout, format, snapshot, gauges, 0);
+            let mut exposition = Exposition::new(&layout, format, copied(&records), gauges);
             let (mut pieces, mut buffer) = (Vec::new(), vec![0; size]);
             while let len @ 1.. = exposition.read(&mut buffer) {
                 pieces.extend_from_slice(&buffer[..len]);
@@ -354,16 +401,26 @@ proptest! {
     }
 
     #[test]
-    fn the_table_counts_like_a_map(keys in prop::collection::vec(0_u64..40, 0..300), size in 1_usize..60) {
+    fn the_table_counts_like_a_map(
+        keys in prop::collection::vec((0_u64..40, 0_u8..4), 0..300),
+        size in 1_usize..60,
+    ) {
         let mut records = vec![Record::default(); size];
-        let mut table = Table::new(&mut records);
         let mut model = std::collections::HashMap::new();
         let mut lost = 0;
-        for key in keys {
+        for (key, what) in keys {
+            if what == 0 {
+                let found = series(&records).into_iter().find(|one| one.labels[0] == key);
+                prop_assert_eq!(found.is_some(), model.remove(&key).is_some());
+                if let Some(found) = found {
+                    Table::new(&mut records).remove(&found);
+                }
+                continue;
+            }
             let add = super::finished::Add::new(Metric::Usage, [key, 0, 0, 0], super::finished::Change::Count(1));
             let mut adds = Adds::default();
             adds.push_for_tests(add);
-            table.apply(&adds);
+            Table::new(&mut records).apply(&adds);
             if model.contains_key(&key) || model.len() + 1 < size {
                 *model.entry(key).or_insert(0) += 1;
             } else {
@@ -371,9 +428,9 @@ proptest! {
             }
         }
         let found: std::collections::HashMap<u64, u64> =
-            table.snapshot().iter().map(|one| (one.labels[0], one.count())).collect();
+            series(&records).iter().map(|one| (one.labels[0], one.count())).collect();
         prop_assert_eq!(found, model);
-        prop_assert_eq!(table.lost(), lost);
+        prop_assert_eq!(Table::lost(&records), lost);
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::buckets::Bounds;
 use super::gauge::{Amount, Gauge};
 use super::layout::Layout;
-use super::table::Record;
+use super::table::{Record, Table};
 use super::{FAMILIES, Family, Format, Metric, Type};
 use crate::cost::Pico;
 
@@ -15,9 +15,9 @@ use crate::cost::Pico;
 pub struct Exposition<'a> {
     layout: &'a Layout,
     format: Format,
+    /// The head of all first.
     records: Vec<Record>,
     gauges: Vec<Gauge>,
-    lost: u64,
     /// The places of each family's records, one family behind the other.
     order: Vec<u32>,
     /// Which part of `order` each family has.
@@ -34,15 +34,13 @@ pub struct Exposition<'a> {
 }
 
 impl<'a> Exposition<'a> {
-    /// The text of these records ([`Table::snapshot`](super::Table::snapshot)), of the gauges and of
-    /// [`Table::lost`](super::Table::lost).
+    /// The text of a copy of the zone's records, as far as [`Table::extent`], and of the gauges.
     #[must_use]
     pub fn new(
         layout: &'a Layout,
         format: Format,
         records: Vec<Record>,
         gauges: Vec<Gauge>,
-        lost: u64,
     ) -> Self {
         let (order, parts) = ordered(&records);
         Self {
@@ -50,7 +48,6 @@ impl<'a> Exposition<'a> {
             format,
             records,
             gauges,
-            lost,
             order,
             parts,
             family: 0,
@@ -139,7 +136,8 @@ impl<'a> Exposition<'a> {
     fn write_given(&mut self, family: &'static Family) {
         if family.metric == Metric::MetricsLost {
             write_head(&mut self.text, self.format, family);
-            write_line(&mut self.text, family.name, b"", itoa::Buffer::new().format(self.lost));
+            let lost = Table::lost(&self.records);
+            write_line(&mut self.text, family.name, b"", itoa::Buffer::new().format(lost));
             return;
         }
         let mut has_head = false;
@@ -163,11 +161,11 @@ impl<'a> Exposition<'a> {
 }
 
 /// The places of the records, family by family, and where each family begins and ends. Within a family
-/// they stay as they are, which is the order in which the series began.
+/// they stay as they are, which is the order in which the series began, unless some were removed.
 fn ordered(records: &[Record]) -> (Vec<u32>, Vec<Range<usize>>) {
     let family = |record: &Record| usize::try_from(record.family).unwrap_or(usize::MAX);
     let mut parts = vec![0..0; FAMILIES.len()];
-    for record in records {
+    for record in records.iter().skip(1) {
         if let Some(part) = parts.get_mut(family(record)) {
             part.end += 1;
         }
@@ -179,7 +177,7 @@ fn ordered(records: &[Record]) -> (Vec<u32>, Vec<Range<usize>>) {
         begin += len;
     }
     let mut order = vec![0; begin];
-    for (place, record) in (0_u32..).zip(records) {
+    for (place, record) in (0_u32..).zip(records).skip(1) {
         let Some(part) = parts.get_mut(family(record)) else { continue };
         if let Some(entry) = order.get_mut(part.end) {
             *entry = place;

@@ -127,12 +127,22 @@ impl Bucket {
         let [low, high] = halves(self.used);
         let Rate { n, burst, window_ms } = self.rate;
         let (updated_ms, hold_until_ms) = (self.updated_ms, self.hold_until_ms);
-        record.words = [low, high, updated_ms, hold_until_ms, n, burst, window_ms, 0, 0, 0];
+        let words = [low, high, updated_ms, hold_until_ms, n, burst, window_ms];
+        // The words behind them are not a bucket's to write.
+        for (place, word) in record.words.iter_mut().zip(words) {
+            *place = word;
+        }
     }
 
     /// Whether it is full and open.
     pub(super) fn is_fresh(&self, now_ms: u64) -> bool {
         self.used <= self.flow(now_ms) && self.hold_until_ms <= now_ms
+    }
+
+    /// What has not yet flown back, in whole tokens, rounded up.
+    pub(super) fn used_tokens(&self, now_ms: u64) -> u64 {
+        let left = self.used.saturating_sub(self.flow(now_ms));
+        u64::try_from(left.div_ceil(u128::from(self.rate.window_ms))).unwrap_or(u64::MAX)
     }
 
     /// What has flown back since the last time, in parts.
@@ -196,13 +206,21 @@ impl Bucket {
 
 impl Table<'_> {
     /// Takes a portion out of a bucket.
-    pub(super) fn draw(&mut self, key: u64, rate: Rate, portion: Portion, now_ms: u64) -> Draw {
+    pub(super) fn draw(
+        &mut self,
+        key: u64,
+        limit: u64,
+        rate: Rate,
+        portion: Portion,
+        now_ms: u64,
+    ) -> Draw {
         let Some(claimed) = self.claim(key, Kind::Bucket, now_ms) else { return Draw::Full };
         let Some(record) = self.get_mut(claimed.slot) else { return Draw::Full };
         let mut bucket =
             if claimed.is_new { Bucket::new(rate, now_ms) } else { Bucket::load(record) };
         let draw = bucket.take(rate, portion, now_ms);
         bucket.store(record);
+        record.set_limit(limit);
         draw
     }
 

@@ -29,6 +29,8 @@ pub struct Ask {
     pub which: Which,
     /// The record's key.
     pub key: u64,
+    /// Which limit it is of; 0 for budgets.
+    pub(super) limit: u64,
     pub(super) want: Want,
 }
 
@@ -232,11 +234,11 @@ impl<'a> Clerk<'a> {
         }
         let why = match ask.want {
             Want::Draw { rate, portion, .. } => {
-                let draw = self.on(|table| table.draw(ask.key, rate, portion, now_ms));
+                let draw = self.on(|table| table.draw(ask.key, ask.limit, rate, portion, now_ms));
                 one.drawn(draw.unwrap_or(Draw::Full))
             }
-            Want::Enter { limit } => {
-                let entry = self.on(|table| table.enter(ask.key, limit, now_ms));
+            Want::Enter { limit: most } => {
+                let entry = self.on(|table| table.enter(ask.key, ask.limit, most, now_ms));
                 one.entered(entry.unwrap_or(Entry::Full))
             }
             Want::Reserve { window, budget, amount, cap } => {

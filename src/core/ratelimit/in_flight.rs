@@ -34,17 +34,18 @@ pub(super) enum Entry {
 }
 
 impl Table<'_> {
-    /// Takes one of `limit` places.
-    pub(super) fn enter(&mut self, key: u64, limit: u64, now_ms: u64) -> Entry {
+    /// Takes one of `most` places.
+    pub(super) fn enter(&mut self, key: u64, limit: u64, most: u64, now_ms: u64) -> Entry {
         let Some(claimed) = self.claim(key, Kind::InFlight, now_ms) else { return Entry::Full };
         let Some(record) = self.get_mut(claimed.slot) else { return Entry::Full };
         let mut places = InFlight::load(record);
-        if places.count >= limit {
+        if places.count >= most {
             return Entry::Busy;
         }
         places.count += 1;
         places.store(record);
-        Entry::Entered(limit - places.count)
+        record.set_limit(limit);
+        Entry::Entered(most - places.count)
     }
 
     /// Gives a place back. The record of an idle counter stays until its slot is needed: whoever sends

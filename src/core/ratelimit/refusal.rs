@@ -33,6 +33,18 @@ pub enum DenyReason {
 }
 
 impl DenyReason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Requests,
+        Self::Tokens,
+        Self::Spend,
+        Self::Concurrency,
+        Self::IdentityMissing,
+        Self::ExceedsLimit,
+        Self::UnpricedModel,
+        Self::ZoneFull,
+    ];
+
     /// Its word.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -99,7 +99,6 @@ impl Notes {
     pub fn note(&mut self, layout: &Layout, finished: &Finished<'_>) {
         self.0.clear();
         let key = |kind: Kind<'_>| Note { key: kind.key(layout), ..Note::default() };
-        let mut before: Option<(&str, Option<&str>)> = None;
         for tried in finished.attempts {
             let mut note = key(Kind::Provider(tried.provider));
             note.count(Count::Attempts, 1);
@@ -113,13 +112,11 @@ impl Notes {
                 note.count(Count::Firsts, 1);
             }
             self.0.push(note);
-            let target = (tried.provider, tried.model);
-            if let Some(before) = before.filter(|before| *before != target) {
-                let mut note = key(Kind::Flow(before.0, tried.provider));
-                note.count(Count::Requests, 1);
-                self.0.push(note);
-            }
-            before = Some(target);
+        }
+        for moved in finished.moves() {
+            let mut note = key(Kind::Flow(moved.from, moved.to));
+            note.count(Count::Requests, 1);
+            self.0.push(note);
         }
         for (decision, reason) in finished.decisions {
             let mut note = key(Kind::Decision(decision.name(), reason));
@@ -226,7 +223,8 @@ impl<'a> Hour<'a> {
     /// How often a thing happened within the hour up to this minute.
     #[must_use]
     pub fn total(&self, layout: &Layout, kind: Kind<'_>, minute: u64) -> u64 {
-        let cells = self.minutes(kind.key(layout), minute).unwrap_or([[0; VALUES]; MINUTES]);
+        // Of all pairs of providers, hardly any has one.
+        let Some(cells) = self.minutes(kind.key(layout), minute) else { return 0 };
         cells.iter().fold(0, |sum, cell| sum.saturating_add(value(cell, Count::Requests)))
     }
 

@@ -139,9 +139,9 @@ pub struct Limit {
     pub limit: u64,
     /// In which time; none for concurrency.
     pub window_seconds: Option<u64>,
-    /// Identities that have used some of it; none if nobody has counted them.
+    /// Identities that have used some of it which has not come back; none if nobody has counted them.
     pub active: Option<u64>,
-    /// What the one that used most has used.
+    /// What the one that used most has used, requests under way included.
     pub most_used: Option<u64>,
 }
 

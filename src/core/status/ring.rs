@@ -65,13 +65,9 @@ impl Entry {
         let mut flags = 0;
         let (cost, unit) = finished.cost.unwrap_or((Pico::ZERO, ""));
         let usage = finished.usage.as_ref();
-        let moved = finished
-            .attempts
-            .windows(2)
-            .any(|pair| matches!(pair, [a, b] if (a.provider, a.model) != (b.provider, b.model)));
         for (flag, is_set) in [
             (STREAMING, finished.streaming),
-            (FALLBACK, moved),
+            (FALLBACK, finished.moves().next().is_some()),
             (COST, finished.cost.is_some()),
             (USAGE, usage.is_some()),
             (CLIENT_ABORTED, finished.client_aborted),
@@ -163,12 +159,14 @@ impl<'a> Ring<'a> {
         head.number = number;
     }
 
-    /// A copy of all, the latest first, to be sorted and written without the lock.
+    /// The requests in a copy of the records, the latest first.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = self.records.get(1..).unwrap_or_default().to_vec();
-        entries.retain(|entry| entry.number > 0);
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.number));
-        entries
+    pub fn latest(mut copy: Vec<Entry>) -> Vec<Entry> {
+        if let Some(head) = copy.first_mut() {
+            head.number = 0;
+        }
+        copy.retain(|entry| entry.number > 0);
+        copy.sort_by_key(|entry| std::cmp::Reverse(entry.number));
+        copy
     }
 }

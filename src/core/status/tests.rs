@@ -5,8 +5,10 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::cost::{Pico, UsageSource};
-use crate::fallback::FailureClass;
-use crate::metrics::{AttemptEnd, Decision, ErrorSource, Finished, Layout, Names, Opted, Tried};
+use crate::fallback::{FailureClass, SkipReason};
+use crate::metrics::{
+    AttemptEnd, Decision, ErrorSource, Finished, Layout, Names, Opted, PassedOver, Tried,
+};
 use crate::usage::Usage;
 
 const NOW_MS: u64 = 1_795_267_441_000;
@@ -79,6 +81,30 @@ fn an_hour_tells_each_minute_and_forgets_the_next_hour() {
 }
 
 #[test]
+fn a_request_that_passed_over_its_first_target_has_moved() {
+    let finished = Finished {
+        passed_over: Some(PassedOver {
+            provider: "one",
+            model: Some("a"),
+            reason: SkipReason::Benched,
+        }),
+        attempts: &moved().attempts[1..],
+        ..moved()
+    };
+    let mut cells = vec![Cell::default(); 60 * 10];
+    count(&mut cells, &finished, NOW_MS);
+    let hour = Hour::new(&mut cells);
+    let total = |kind| hour.total(&layout(), kind, minute_of(NOW_MS));
+    assert_eq!(total(Kind::Flow("one", "two")), 1);
+    assert!(hour.series(&layout(), Kind::Provider("one"), minute_of(NOW_MS)).is_none());
+    let told = |finished: &Finished<'_>| {
+        Entry::new(finished, &EntryText::default(), NOW_MS).report().fallback
+    };
+    assert!(told(&finished));
+    assert!(!told(&Finished { passed_over: None, ..finished }));
+}
+
+#[test]
 fn a_request_that_no_provider_saw_is_counted_as_other() {
     let mut cells = vec![Cell::default(); 60 * 10];
     let refused = Finished { error: Some(ErrorSource::Client), code: 404, ..Finished::default() };
@@ -112,12 +138,12 @@ fn the_ring_keeps_the_latest() {
         Ring::new(&mut records).push(&Entry::new(&moved(), &text, NOW_MS));
     }
     let ids: Vec<_> =
-        Ring::new(&mut records).snapshot().iter().map(|entry| entry.report().event_id).collect();
+        Ring::latest(records.clone()).iter().map(|entry| entry.report().event_id).collect();
     assert_eq!(ids, ["id-9", "id-8", "id-7"]);
     for len in 0..2 {
         let mut few = vec![Entry::default(); len];
         Ring::new(&mut few).push(&Entry::new(&moved(), &EntryText::default(), NOW_MS));
-        assert!(Ring::new(&mut few).snapshot().is_empty());
+        assert!(Ring::latest(few).is_empty());
     }
 }
 

@@ -48,7 +48,7 @@ pub fn pick(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize) -> P
 fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Look) -> Pick {
     let mut first = None;
     let mut earliest_ms: Option<u64> = None;
-    for (index, target) in routed.targets.iter().enumerate().skip(from) {
+    for index in from..routed.targets.len() {
         let fits = check(r, ctx, routed, index, look);
         let admitted = fits.and_then(|()| admit(r, ctx, routed, index, look));
         let reason = match admitted {
@@ -65,10 +65,8 @@ fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Lo
             }
         };
         first = first.or(Some(reason));
-        if look == Look::Take
-            && let Some(provider) = routed.compiled.routes.provider(target.provider)
-        {
-            tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
+        if look == Look::Take {
+            tell_skipped(ctx, routed, index, reason);
         }
     }
     // A target that will recover matters more than one that cannot serve the request at all.
@@ -106,13 +104,10 @@ pub fn pick_benched(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Pick {
     if admit(r, ctx, routed, best, Look::Take).is_err() {
         return Pick::Denied;
     }
-    for (index, target) in routed.targets.iter().enumerate().take(best) {
+    for index in 0..best {
         // What is no worse than benched could be tried as the last resort.
         let unfit = check(r, ctx, routed, index, Look::Peek).err();
-        let reason = unfit.map_or(SkipReason::Benched, |(reason, _)| reason);
-        if let Some(provider) = routed.compiled.routes.provider(target.provider) {
-            tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
-        }
+        tell_skipped(ctx, routed, index, unfit.map_or(SkipReason::Benched, |(reason, _)| reason));
     }
     Pick::Target(best)
 }
@@ -378,13 +373,11 @@ pub(super) fn note_failure(
 /// The chain says why what is left of it was not tried.
 fn tell_rest(r: Request<'_>, ctx: &RequestCtx) {
     let Some(routed) = ctx.routed() else { return };
-    for (index, target) in routed.targets.iter().enumerate().skip(routed.current.get() + 1) {
+    for index in routed.current.get() + 1..routed.targets.len() {
         let fits = check(r, ctx, &routed, index, Look::Peek)
             .and_then(|()| admit(r, ctx, &routed, index, Look::Peek));
-        if let Err((reason, _)) = fits
-            && let Some(provider) = routed.compiled.routes.provider(target.provider)
-        {
-            tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
+        if let Err((reason, _)) = fits {
+            tell_skipped(ctx, &routed, index, reason);
         }
     }
 }

@@ -252,6 +252,9 @@ pub(super) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
             thread::keep_freed_memory();
         }
         if let Some(main) = main_conf(cycle) {
+            if let Some(board) = main.metrics.as_ref().filter(|_| thread::is_worker()) {
+                board.begin();
+            }
             writer::start(main);
         }
         code::OK

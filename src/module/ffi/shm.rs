@@ -120,6 +120,44 @@ impl<T: Plain> Zone<T> {
     }
 }
 
+impl<T: Plain + Default> Zone<T> {
+    /// Shows `see` a copy of the first records, a part at a time; `used` says under the lock how many they
+    /// are. The lock is held for one part's copy, and `see` runs without it: it may allocate.
+    pub fn visit(&self, used: impl Fn(&[T]) -> usize, mut see: impl FnMut(&[T])) {
+        /// What is copied with the zone locked once takes some microseconds.
+        const PART_BYTES: usize = 32 << 10;
+        const { assert!(size_of::<T>() > 0, "parts are of records that have a size") };
+        // Written now, so that no page is fetched under the lock.
+        let mut part = vec![T::default(); (PART_BYTES / size_of::<T>()).max(1)];
+        let mut from = 0;
+        loop {
+            let copied = self.locked(|records| {
+                let rest = records.get(..used(records)).and_then(|used| used.get(from..));
+                let rest = rest.unwrap_or_default();
+                let len = rest.len().min(part.len());
+                if let (Some(to), Some(rest)) = (part.get_mut(..len), rest.get(..len)) {
+                    to.copy_from_slice(rest);
+                }
+                len
+            });
+            match copied.and_then(|len| part.get(..len)) {
+                None | Some([]) => return,
+                Some(copied) => {
+                    see(copied);
+                    from += copied.len();
+                }
+            }
+        }
+    }
+
+    /// A copy of those of the first records that are wanted, made as [`Zone::visit`] does.
+    pub fn copied(&self, used: impl Fn(&[T]) -> usize, wants: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut copy = Vec::new();
+        self.visit(used, |part| copy.extend(part.iter().filter(|one| wants(one)).copied()));
+        copy
+    }
+}
+
 /// Holds a zone's mutex, also when the work unwinds.
 struct Guard(*mut ngx_shmtx_t);
 

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use llm_core::auth::Scope;
-use llm_core::metrics::{Layout, Names, Opted, Record};
+use llm_core::metrics::{Layout, Names, Opted, Record, Table};
 use llm_core::status::{Cell, Entry};
 
 pub use llm_core::status::WorkerNote;
 
 use crate::conf::{Compiled, MainConf};
+use crate::ffi::process;
 use crate::ffi::shm::Zone;
+use crate::ffi::thread::is_first_worker;
 
 /// Where requests are counted.
 #[derive(Clone)]
@@ -25,6 +27,55 @@ pub struct Board {
     pub workers: Zone<WorkerNote>,
     /// The names that labels may have.
     pub layout: Rc<Layout>,
+}
+
+impl Board {
+    /// A worker begins.
+    pub fn begin(&self) {
+        // Process ids come again: streams of one that died with this id are not ours.
+        let pid = std::process::id();
+        self.series.locked(|records| Table::new(records).forget_streams(pid));
+        if is_first_worker() {
+            self.make_room();
+        }
+    }
+
+    /// Frees what this configuration does not name, and what counted the streams of dead workers. What an
+    /// old worker still counts under an old name begins anew and stays until the next reload.
+    fn make_room(&self) {
+        for series in self.series_where(|_| true).iter().skip(1) {
+            let is_stale = match series.worker() {
+                Some(pid) => !process::is_alive(pid),
+                None => !self.layout.knows(series),
+            };
+            if is_stale {
+                self.series.locked(|records| Table::new(records).remove(series));
+            }
+        }
+    }
+
+    /// A copy of the head of all series and of those that are wanted.
+    pub fn series_where(&self, wants: impl Fn(&Record) -> bool) -> Vec<Record> {
+        /// A reload moves series, and is soon done with it.
+        const TRIES: u32 = 5;
+        let moved = || self.series.locked(|records| Table::moved(records));
+        let mut copy = Vec::new();
+        for _ in 0..TRIES {
+            let before = moved();
+            copy = self.series.copied(Table::extent, |record| record.is_head() || wants(record));
+            if before == moved() {
+                break;
+            }
+        }
+        copy
+    }
+
+    /// Streams under way in all workers, by a copy of their series. Dead ones have none from then on.
+    pub fn open_streams(&self, copy: &[Record]) -> u64 {
+        Table::open_streams(copy, process::is_alive, |pid| {
+            self.series.locked(|records| Table::new(records).forget_streams(pid));
+        })
+    }
 }
 
 impl MainConf {

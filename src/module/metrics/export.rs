@@ -1,9 +1,9 @@
 //! `llm_metrics_export`: the counts as text for scrapers.
 
-use llm_core::metrics::{Exposition, Format, Table};
+use llm_core::metrics::{Exposition, Format};
 
 use super::gauges::gauges;
-use crate::ffi::{Request, process};
+use crate::ffi::Request;
 
 /// Bytes that are written at a time.
 const PIECE_BYTES: usize = 64 << 10;
@@ -19,15 +19,9 @@ pub fn export(mut r: Request<'_>) -> isize {
     }
     let Some(board) = &r.main_conf().metrics else { return 404 };
     let format = Format::negotiated(r.header("accept").unwrap_or_default());
-    // Copied under the lock, written without it.
-    let copied = board.series.locked(|records| {
-        let mut table = Table::new(records);
-        let streams = table.open_streams(process::is_alive);
-        (table.snapshot(), table.lost(), streams)
-    });
-    let Some((records, lost, streams)) = copied else { return 500 };
-    let gauges = gauges(r, streams);
-    let mut text = Exposition::new(&board.layout, format, records, gauges, lost);
+    let series = board.series_where(|_| true);
+    let gauges = gauges(r, board.open_streams(&series));
+    let mut text = Exposition::new(&board.layout, format, series, gauges);
     let mut body = Vec::new();
     loop {
         let begin = body.len();

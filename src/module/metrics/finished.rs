@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use llm_core::cost::Bill;
 use llm_core::metrics::{
-    Adds, AttemptEnd, Decision, ErrorSource, EventResult, Finished, Table, Tried,
+    Adds, AttemptEnd, Decision, ErrorSource, EventResult, Finished, PassedOver, Table, Tried,
 };
 use llm_core::status::{Entry, EntryText, Hour, Notes, Ring, minute_of};
 
@@ -54,6 +54,7 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx, bill: Option<&Bill>, dropped: bo
         streaming: ctx.is_streaming(),
         code,
         error: error(ctx, code, stream_end),
+        passed_over: routed.and_then(|routed| passed_over(ctx, routed)),
         attempts: &attempts,
         suppressed: ctx.attempt.suppressed.get(),
         duration_us: r.elapsed_ms().saturating_mul(1000),
@@ -105,6 +106,13 @@ fn apply(
         board.hour.locked(|cells| Hour::new(cells).apply(notes, minute_of(now_ms)));
         board.recent.locked(|entries| Ring::new(entries).push(&entry));
     });
+}
+
+/// The first target, if it was not tried.
+fn passed_over<'a>(ctx: &RequestCtx, routed: &'a Routed) -> Option<PassedOver<'a>> {
+    let reason = ctx.attempt.passed_over.get()?;
+    let model = routed.targets.first()?.model.as_deref();
+    Some(PassedOver { provider: &routed.primary()?.name, model, reason })
 }
 
 fn attempts<'a>(r: Request<'_>, ctx: &RequestCtx, routed: &'a Routed) -> Vec<Tried<'a>> {

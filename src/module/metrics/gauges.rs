@@ -99,9 +99,12 @@ fn keys(r: Request<'_>, provider: &str) -> Vec<KeyNow> {
 pub fn budgets(r: Request<'_>) -> Vec<Budget> {
     let mut budgets = Vec::new();
     if let Some(limits) = &r.main_conf().limits {
-        ratelimit::in_parts(limits.zone, |table, slots| {
-            budgets.extend(slots.filter_map(|slot| table.budget(slot)));
-        });
+        for slots in ratelimit::parts(limits.zone) {
+            budgets.reserve(slots.len());
+            ratelimit::with_table(limits.zone, |table| {
+                budgets.extend(slots.filter_map(|slot| table.budget(slot)));
+            });
+        }
     }
     let now_s = crate::ffi::unix_time();
     budgets.retain(|budget| budget.window.end_s > now_s && budget.label.is_some());
@@ -120,7 +123,8 @@ pub fn scope_and_ids(budget: &Budget) -> (&'static str, String) {
 pub fn journal(r: Request<'_>) -> Option<WorkerNote> {
     r.main_conf().store.as_ref()?;
     let board = r.main_conf().metrics.as_ref()?;
-    board.workers.locked(|notes| WorkerNote::total(notes, process::is_alive))
+    let notes = board.workers.copied(<[WorkerNote]>::len, |note| note.pid != 0);
+    Some(WorkerNote::total(&notes, process::is_alive))
 }
 
 /// The gauges of a scrape.

@@ -1,12 +1,14 @@
 //! `llm_status`: how things are, as JSON and as a page.
 
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use llm_core::metrics::Decision;
+use llm_core::metrics::{Decision, Layout};
+use llm_core::ratelimit::DenyReason;
 use llm_core::status::{
-    Budget, BudgetInput, DecisionCount, Entry, Flow, Hour, Journal, Key, KeyState, Kind, Limit,
-    PAGE, PAGE_POLICY, Provider, ProviderState, Report, Ring, Series, Shape, Target, minute_of,
-    rfc3339,
+    Budget, BudgetInput, Cell, DecisionCount, Entry, Flow, Hour, Journal, Key, KeyState, Kind,
+    Limit, PAGE, PAGE_POLICY, Provider, ProviderState, Report, Ring, Series, Shape, Target,
+    minute_of, rfc3339,
 };
 
 use serde_json::json;
@@ -14,20 +16,8 @@ use serde_json::json;
 use super::Board;
 use super::gauges::{self, ProviderNow, is_up};
 use crate::conf::Compiled;
-use crate::ffi::{Request, process, unix_ms};
+use crate::ffi::{Request, unix_ms};
 use crate::health::{self, ProviderIs};
-
-/// Why limits refuse, for the decisions of the last hour.
-const REASONS: [&str; 8] = [
-    "request_budget_exhausted",
-    "token_budget_exhausted",
-    "spend_budget_exhausted",
-    "concurrency_exhausted",
-    "identity_missing",
-    "request_exceeds_limit",
-    "unpriced_model",
-    "zone_full",
-];
 
 /// Answers with the page or the report.
 pub fn status(mut r: Request<'_>) -> isize {
@@ -94,30 +84,51 @@ fn control(r: Request<'_>) -> isize {
     r.answer(200, KIND, body.as_bytes())
 }
 
+/// The last hour, copied once for the whole report.
+struct LastHour<'a> {
+    cells: Vec<Cell>,
+    layout: &'a Layout,
+    minute: u64,
+}
+
+impl LastHour<'_> {
+    fn series(&mut self, kind: Kind<'_>) -> Option<Series> {
+        Hour::new(&mut self.cells).series(self.layout, kind, self.minute)
+    }
+
+    fn total(&mut self, kind: Kind<'_>) -> u64 {
+        Hour::new(&mut self.cells).total(self.layout, kind, self.minute)
+    }
+}
+
 fn report(r: Request<'_>, board: &Board) -> Report {
     let now_ms = unix_ms();
-    let streams = board
-        .series
-        .locked(|records| llm_core::metrics::Table::new(records).open_streams(process::is_alive));
+    let streams = board.series_where(|record| record.worker().is_some());
     let providers = gauges::providers(r);
-    let entries: Vec<Entry> =
-        board.recent.locked(|entries| Ring::new(entries).snapshot()).unwrap_or_default();
+    let entries = Ring::latest(board.recent.copied(<[Entry]>::len, |_| true));
+    let cells = board.hour.copied(<[Cell]>::len, |_| true);
+    let mut hour = LastHour { cells, layout: &board.layout, minute: minute_of(now_ms) };
     Report {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         node: crate::identity::node(),
         time: rfc3339(now_ms),
-        open_streams: streams.unwrap_or(0),
-        flows: flows(board, &providers, now_ms),
-        decisions: decisions(board, now_ms),
-        providers: providers.iter().map(|now| provider(r, board, now, now_ms)).collect(),
-        limits: limits(r),
+        open_streams: board.open_streams(&streams),
+        flows: flows(&mut hour, &providers),
+        decisions: decisions(&mut hour),
+        providers: providers.iter().map(|now| provider(r, &mut hour, now, now_ms)).collect(),
+        limits: limits(r, now_ms),
         budgets: gauges::budgets(r).iter().map(|found| budget(r, found, now_ms)).collect(),
         journal: journal(r, now_ms),
         recent: entries.iter().map(Entry::report).collect(),
     }
 }
 
-fn provider(r: Request<'_>, board: &Board, now: &ProviderNow<'_>, now_ms: u64) -> Provider {
+fn provider(
+    r: Request<'_>,
+    last_hour: &mut LastHour<'_>,
+    now: &ProviderNow<'_>,
+    now_ms: u64,
+) -> Provider {
     let until = |left_ms: u64| rfc3339(now_ms.saturating_add(left_ms));
     let benched = || now.targets.iter().filter_map(|target| target.seen.benched_ms);
     let state = match (now.is, is_up(now), benched().next().is_some()) {
@@ -135,15 +146,11 @@ fn provider(r: Request<'_>, board: &Board, now: &ProviderNow<'_>, now_ms: u64) -
     let ratios: Vec<u32> = seen.iter().map(|seen| seen.success_permille).collect();
     let mean = |sum: u64, count: usize| (count > 0).then(|| sum / count as u64);
     let success = mean(ratios.iter().map(|part| u64::from(*part)).sum(), ratios.len());
-    let kind = Kind::Provider(now.name);
     let unit = r.main_conf().compiled.iter().find_map(|compiled| {
         compiled.routes.provider_index(now.name)?;
         Some(compiled.cost.card.unit(now.name).to_owned())
     });
-    let hour = board
-        .hour
-        .locked(|cells| Hour::new(cells).series(&board.layout, kind, minute_of(now_ms)))
-        .flatten();
+    let hour = last_hour.series(Kind::Provider(now.name));
     // Where health learns nothing, the last hour tells.
     let counted = |counts: fn(&Series) -> &Vec<u64>| {
         hour.as_ref().map_or(0, |hour| counts(hour).iter().sum::<u64>())
@@ -187,11 +194,11 @@ fn provider(r: Request<'_>, board: &Board, now: &ProviderNow<'_>, now_ms: u64) -
     }
 }
 
-fn flows(board: &Board, providers: &[ProviderNow<'_>], now_ms: u64) -> Vec<Flow> {
+fn flows(hour: &mut LastHour<'_>, providers: &[ProviderNow<'_>]) -> Vec<Flow> {
     let mut flows = Vec::new();
     for from in providers {
         for to in providers.iter().filter(|to| to.name != from.name) {
-            let count = total(board, Kind::Flow(from.name, to.name), now_ms);
+            let count = hour.total(Kind::Flow(from.name, to.name));
             if count > 0 {
                 flows.push(Flow { from: from.name.to_owned(), to: to.name.to_owned(), count });
             }
@@ -200,15 +207,15 @@ fn flows(board: &Board, providers: &[ProviderNow<'_>], now_ms: u64) -> Vec<Flow>
     flows
 }
 
-fn decisions(board: &Board, now_ms: u64) -> Vec<DecisionCount> {
+fn decisions(hour: &mut LastHour<'_>) -> Vec<DecisionCount> {
     let allowed = [(Decision::Allow, "")].into_iter();
     let refused = [Decision::Deny, Decision::WouldDeny]
         .into_iter()
-        .flat_map(|decision| REASONS.map(|reason| (decision, reason)));
+        .flat_map(|decision| DenyReason::ALL.map(|reason| (decision, reason.name())));
     allowed
         .chain(refused)
         .filter_map(|(decision, reason)| {
-            let count = total(board, Kind::Decision(decision.name(), reason), now_ms);
+            let count = hour.total(Kind::Decision(decision.name(), reason));
             (count > 0).then(|| DecisionCount {
                 decision: decision.name().to_owned(),
                 reason: if reason.is_empty() { "none" } else { reason }.to_owned(),
@@ -218,25 +225,39 @@ fn decisions(board: &Board, now_ms: u64) -> Vec<DecisionCount> {
         .collect()
 }
 
-fn total(board: &Board, kind: Kind<'_>, now_ms: u64) -> u64 {
-    let total = |cells: &mut [_]| Hour::new(cells).total(&board.layout, kind, minute_of(now_ms));
-    board.hour.locked(total).unwrap_or(0)
-}
-
-/// Every limit of the configuration, each once.
-fn limits(r: Request<'_>) -> Vec<Limit> {
+/// Every limit of the configuration, each once, with what is used of it. Rules that are called the same,
+/// for other keys, are told as one.
+fn limits(r: Request<'_>, now_ms: u64) -> Vec<Limit> {
     let mut limits: Vec<Limit> = Vec::new();
-    for rule in r.main_conf().compiled.iter().flat_map(|compiled| compiled.limits.describe()) {
-        if limits.iter().all(|known| known.rule != rule.name) {
-            limits.push(Limit {
-                rule: rule.name.to_owned(),
-                kind: rule.kind.to_owned(),
-                limit: rule.limit,
-                window_seconds: rule.window_ms.map(|ms| ms.div_ceil(1000)),
-                active: None,
-                most_used: None,
-            });
+    // By the ids of limits: how many use some of it, and how much is used most.
+    let mut uses: HashMap<u64, (u64, u64)> = HashMap::new();
+    let rules = || r.main_conf().compiled.iter().flat_map(|compiled| compiled.limits.describe());
+    uses.extend(rules().map(|rule| (rule.id, (0, 0))));
+    if let Some(board) = r.main_conf().limits.as_ref().filter(|_| !uses.is_empty()) {
+        board.zone.visit(<[_]>::len, |part| {
+            for used in part.iter().filter_map(|record| record.used(now_ms)) {
+                if let Some((active, most)) = uses.get_mut(&used.limit) {
+                    (*active, *most) = (*active + 1, (*most).max(used.amount));
+                }
+            }
+        });
+    }
+    let mut told = HashSet::new();
+    for rule in rules().filter(|rule| told.insert((rule.name, rule.id))) {
+        let (active, most) = uses.get(&rule.id).copied().unwrap_or_default();
+        if let Some(known) = limits.iter_mut().find(|known| known.rule == rule.name) {
+            known.active = known.active.map(|sum| sum + active);
+            known.most_used = known.most_used.max(Some(most));
+            continue;
         }
+        limits.push(Limit {
+            rule: rule.name.to_owned(),
+            kind: rule.kind.to_owned(),
+            limit: rule.limit,
+            window_seconds: rule.window_ms.map(|ms| ms.div_ceil(1000)),
+            active: Some(active),
+            most_used: Some(most),
+        });
     }
     limits
 }

@@ -209,6 +209,7 @@ fn last_resort(
     if health::take_last_resort(r, &provider.name, target.model.as_deref(), params) {
         ctx.attempt.last_resort.set(true);
         ctx.attempt.chain.take();
+        ctx.attempt.passed_over.take();
         if let Pick::Target(index) = pick_benched(r, ctx, routed) {
             routed.current.set(index);
             return Ok(());

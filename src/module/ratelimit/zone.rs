@@ -53,19 +53,26 @@ pub fn with_table<R>(zone: Zone<Record>, work: impl FnOnce(&mut Table<'_>) -> R)
     zone.locked(|records: &mut [Record]| work(&mut Table::new(records)))
 }
 
+/// All slots, in parts for each of which the zone may be locked.
+pub fn parts(zone: Zone<Record>) -> impl Iterator<Item = Range<usize>> {
+    let slots = with_nginx(|| with_table(zone, |table| table.len())).flatten().unwrap_or(0);
+    (0..slots).step_by(CHUNK).map(move |start| start..(start + CHUNK).min(slots))
+}
+
 /// Calls `work` for all slots, a part at a time; from a thread, too, until the worker ends.
 pub fn in_parts(zone: Zone<Record>, mut work: impl FnMut(&mut Table<'_>, Range<usize>)) {
-    let slots = with_nginx(|| with_table(zone, |table| table.len())).flatten().unwrap_or(0);
-    for start in (0..slots).step_by(CHUNK) {
-        let end = (start + CHUNK).min(slots);
-        with_nginx(|| with_table(zone, |table| work(table, start..end)));
+    for slots in parts(zone) {
+        with_nginx(|| with_table(zone, |table| work(table, slots)));
     }
 }
 
 /// Gives back what workers hold that have died.
 pub fn sweep(zone: Zone<Record>) {
     let mut owners = Vec::new();
-    in_parts(zone, |table, slots| table.owners(slots, &mut owners));
+    for slots in parts(zone) {
+        owners.reserve(slots.len());
+        with_table(zone, |table| table.owners(slots, &mut owners));
+    }
     owners.retain(|id| !is_alive(*id));
     if !owners.is_empty() {
         in_parts(zone, |table, slots| {

@@ -97,11 +97,11 @@ fn a_hold_lets_nothing_pass_before_its_time() {
     let mut table = Table::new(&mut slots);
     let rate = Rate::new(100, 0, MINUTE);
     table.hold(7, rate, 5_000, 1_000);
-    assert!(matches!(table.draw(7, rate, one(1), 4_999), Draw::Wait(1, _)));
-    assert!(matches!(table.draw(7, rate, one(1), 5_000), Draw::Taken(1, _)));
+    assert!(matches!(table.draw(7, 0, rate, one(1), 4_999), Draw::Wait(1, _)));
+    assert!(matches!(table.draw(7, 0, rate, one(1), 5_000), Draw::Taken(1, _)));
     table.hold(7, rate, u64::MAX, 5_000);
-    assert!(matches!(table.draw(7, rate, one(1), 5_000), Draw::Wait(DAY, _)));
-    assert!(matches!(table.draw(7, rate, one(1), 5_000 + DAY), Draw::Taken(..)));
+    assert!(matches!(table.draw(7, 0, rate, one(1), 5_000), Draw::Wait(DAY, _)));
+    assert!(matches!(table.draw(7, 0, rate, one(1), 5_000 + DAY), Draw::Taken(..)));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_bucket_that_has_gone_owes_only_what_goes_beyond_the_reservation() {
     table.redraw(7, rate, 50, 20, 0);
     assert_eq!(table.find(7, Kind::Bucket), None);
     table.redraw(7, rate, 50, 90, 0);
-    assert!(matches!(table.draw(7, rate, one(61), 0), Draw::Wait(600, _)));
+    assert!(matches!(table.draw(7, 0, rate, one(61), 0), Draw::Wait(600, _)));
 }
 
 #[test]

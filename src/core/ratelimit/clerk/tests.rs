@@ -10,22 +10,22 @@ const WINDOW: Window = Window { start_s: 0, end_s: 6_000_000 };
 fn tokens(key: u64, n: u64, amount: u64) -> Ask {
     let portion = Portion { amount, firm: amount };
     let want = Want::Draw { rate: Rate::new(n, 0, MINUTE), measure: Measure::Total, portion };
-    Ask { which: Which::Limit(0), key, want }
+    Ask { which: Which::Limit(0), key, limit: 0, want }
 }
 
 fn requests(key: u64, n: u64) -> Ask {
     let portion = Portion { amount: 1, firm: 1 };
     let want = Want::Draw { rate: Rate::new(n, 0, MINUTE), measure: Measure::Requests, portion };
-    Ask { which: Which::Limit(1), key, want }
+    Ask { which: Which::Limit(1), key, limit: 0, want }
 }
 
 fn places(key: u64, limit: u64) -> Ask {
-    Ask { which: Which::Limit(2), key, want: Want::Enter { limit } }
+    Ask { which: Which::Limit(2), key, limit: 0, want: Want::Enter { limit } }
 }
 
 fn money(key: u64, budget: u128, amount: u128) -> Ask {
     let want = Want::Reserve { window: WINDOW, budget, amount, cap: Cap::Hard };
-    Ask { which: Which::Spend(0), key, want }
+    Ask { which: Which::Spend(0), key, limit: 0, want }
 }
 
 /// A zone and one worker; `calls` limits how often the zone is still locked before the worker dies.
@@ -210,7 +210,7 @@ fn a_full_zone_refuses_or_lets_pass_as_the_mode_says() {
 fn tokens_need_no_lease_but_places_and_money_do() {
     // Room for the record alone.
     let mut world = World::sized(2);
-    world.table().draw(1, Rate::new(10, 0, MINUTE), Portion { amount: 1, firm: 1 }, 0);
+    world.table().draw(1, 0, Rate::new(10, 0, MINUTE), Portion { amount: 1, firm: 1 }, 0);
     let mut held = world.take(&[tokens(1, 10, 5)], Mode::Enforce).unwrap();
     assert_eq!(world.table().stats().unbacked, 1);
     let actual = Actual { tokens: usage(1, 1), price: Pico::ZERO };

@@ -15,9 +15,9 @@ fn what_the_dead_hold_is_given_back_and_what_the_living_hold_is_not() {
     let (mut dead, mut alive) = (Owner::new(7), Owner::new(8));
     for owner in [&mut dead, &mut alive] {
         assert!(table.open(owner, in_flight(1), 0).is_some());
-        assert!(matches!(table.enter(1, 2, 0), Entry::Entered(_)));
+        assert!(matches!(table.enter(1, 0, 2, 0), Entry::Entered(_)));
     }
-    assert_eq!(table.enter(1, 2, 0), Entry::Busy);
+    assert_eq!(table.enter(1, 0, 2, 0), Entry::Busy);
     let mut owners = Vec::new();
     table.owners(0..table.len(), &mut owners);
     owners.sort_unstable();
@@ -28,8 +28,8 @@ fn what_the_dead_hold_is_given_back_and_what_the_living_hold_is_not() {
         swept += table.sweep(start % 65..(start % 65 + 10), |owner| owner == 8, 0);
     }
     assert_eq!(swept, 1);
-    assert_eq!(table.enter(1, 2, 0), Entry::Entered(0));
-    assert_eq!(table.enter(1, 2, 0), Entry::Busy);
+    assert_eq!(table.enter(1, 0, 2, 0), Entry::Entered(0));
+    assert_eq!(table.enter(1, 0, 2, 0), Entry::Busy);
 }
 
 #[test]
@@ -40,10 +40,10 @@ fn tokens_of_the_dead_come_back() {
     let portion = Portion { amount: 100, firm: 100 };
     let lease = Lease { kind: Kind::Bucket, target: 3, amount: 100 };
     assert!(table.open(&mut dead, lease, 0).is_some());
-    assert!(matches!(table.draw(3, rate, portion, 0), Draw::Taken(..)));
-    assert!(matches!(table.draw(3, rate, portion, 0), Draw::Wait(..)));
+    assert!(matches!(table.draw(3, 0, rate, portion, 0), Draw::Taken(..)));
+    assert!(matches!(table.draw(3, 0, rate, portion, 0), Draw::Wait(..)));
     assert_eq!(table.sweep(0..65, |_| false, 0), 1);
-    assert!(matches!(table.draw(3, rate, portion, 0), Draw::Taken(..)));
+    assert!(matches!(table.draw(3, 0, rate, portion, 0), Draw::Taken(..)));
 }
 
 #[test]

@@ -26,14 +26,14 @@ fn rules() -> RuleSet {
 fn refused(at: usize, why: Why) -> Refused {
     let portion = Portion { amount: 1, firm: 1 };
     let want = Want::Draw { rate: Rate::new(1, 0, 1), measure: Measure::Requests, portion };
-    let ask = Ask { which: Which::Limit(at), key: 1, want };
+    let ask = Ask { which: Which::Limit(at), key: 1, limit: 0, want };
     Refused { ask, is_binding: true, remaining: 0, reset_ms: 0, why }
 }
 
 fn spent(end_s: u64) -> Refused {
     let window = Window { start_s: 0, end_s };
     let want = Want::Reserve { window, budget: 1, amount: 2, cap: Cap::Hard };
-    let ask = Ask { which: Which::Spend(0), key: 1, want };
+    let ask = Ask { which: Which::Spend(0), key: 1, limit: 0, want };
     Refused { ask, ..refused(0, Why::Spent) }
 }
 

@@ -232,7 +232,7 @@ impl Limit {
             }
         };
         let key = self.start.clone().bytes(identity).finish();
-        Ask { which: Which::Limit(at), key, want }
+        Ask { which: Which::Limit(at), key, limit: self.id, want }
     }
 }
 
@@ -257,7 +257,7 @@ impl Spending {
         let amount = self.reserve.unwrap_or(price).0;
         let (budget, cap) = (self.budget.0, self.cap);
         let want = Want::Reserve { window, budget, amount, cap };
-        Ok(Ask { which: Which::Spend(at), key: key.finish(), want })
+        Ok(Ask { which: Which::Spend(at), key: key.finish(), limit: 0, want })
     }
 }
 

@@ -10,6 +10,8 @@ use super::{Quota, RuleSet};
 pub struct Described<'a> {
     /// What it is called in refusals, such as `requests 600/1m model=gpt-4o`.
     pub name: &'a str,
+    /// What its records bear, see [`Used`](super::super::Used).
+    pub id: u64,
     /// `requests`, `tokens` or `concurrency`.
     pub kind: &'static str,
     /// How much passes at once at most.
@@ -29,7 +31,7 @@ impl RuleSet {
                 }
                 Quota::Rate(_, rate) => ("tokens", rate.capacity(), Some(rate.window_ms())),
             };
-            Described { name: &limit.name, kind, limit: most, window_ms }
+            Described { name: &limit.name, id: limit.id, kind, limit: most, window_ms }
         })
     }
 

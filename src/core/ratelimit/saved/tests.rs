@@ -44,9 +44,9 @@ fn a_restart_brings_back_buckets_sums_and_labels_but_nothing_under_way() {
     let mut slots = zone();
     let mut table = Table::new(&mut slots);
     let rate = Rate::new(60, 0, 60_000);
-    assert!(matches!(table.draw(1, rate, portion(50), NOW), Draw::Taken(..)));
-    assert!(matches!(table.draw(2, rate, portion(1), NOW), Draw::Taken(..)));
-    table.enter(3, 5, NOW);
+    assert!(matches!(table.draw(1, 0, rate, portion(50), NOW), Draw::Taken(..)));
+    assert!(matches!(table.draw(2, 0, rate, portion(1), NOW), Draw::Taken(..)));
+    table.enter(3, 0, 5, NOW);
     assert!(matches!(table.reserve(4, &wish(100), NOW), Reserve::Reserved { .. }));
     table.spend(4, 60, 40, 0);
     let label = Label::new(Scope::Client, SpendWindow::Day, "usd", [b"a".as_slice()].into_iter());
@@ -62,7 +62,7 @@ fn a_restart_brings_back_buckets_sums_and_labels_but_nothing_under_way() {
     assert!(!table.begin_restore(41));
     assert_eq!(table.epoch(), 42);
     assert!(saved.iter().all(|saved| table.restore(saved, later)));
-    assert!(matches!(table.draw(1, rate, portion(13), later), Draw::Wait(1000, _)));
+    assert!(matches!(table.draw(1, 0, rate, portion(13), later), Draw::Wait(1000, _)));
     let budget = (0..65).find_map(|slot| table.budget(slot)).unwrap();
     assert_eq!((budget.spent, budget.reserved), (Pico(40), Pico::ZERO));
     assert_eq!((budget.window, budget.limit, budget.since_ms), (WINDOW, Pico(1000), NOW));
@@ -198,7 +198,7 @@ proptest! {
                 let _ = table.budget(slot);
             }
             let key = saved.0.key;
-            let _ = table.draw(key, Rate::new(5, 5, 1000), portion(3), NOW);
+            let _ = table.draw(key, 0, Rate::new(5, 5, 1000), portion(3), NOW);
             let _ = table.reserve(key, &wish(5), NOW);
         }
     }

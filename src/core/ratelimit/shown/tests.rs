@@ -10,7 +10,7 @@ fn shown(limit: u64, remaining: u64, reset_ms: u64) -> Shown {
 
 fn ask(measure: Measure, rate: Rate) -> Ask {
     let portion = Portion { amount: 1, firm: 1 };
-    Ask { which: Which::Limit(0), key: 1, want: Want::Draw { rate, measure, portion } }
+    Ask { which: Which::Limit(0), key: 1, limit: 0, want: Want::Draw { rate, measure, portion } }
 }
 
 fn told(headers: &Headers) -> Vec<(&'static str, String)> {

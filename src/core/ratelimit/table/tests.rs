@@ -9,7 +9,7 @@ const MINUTE: u64 = 60_000;
 fn draw(table: &mut Table<'_>, key: u64, now_ms: u64) -> bool {
     use super::super::bucket::Draw;
     let portion = Portion { amount: 1, firm: 1 };
-    !matches!(table.draw(key, Rate::new(1, 0, MINUTE), portion, now_ms), Draw::Full)
+    !matches!(table.draw(key, 0, Rate::new(1, 0, MINUTE), portion, now_ms), Draw::Full)
 }
 
 #[test]
@@ -52,27 +52,27 @@ fn a_full_bucket_gives_way_and_is_counted() {
 fn a_counter_in_use_does_not_give_way() {
     let mut slots = [Record::default(); 2];
     let mut table = Table::new(&mut slots);
-    assert_eq!(table.enter(1, 2, 0), Entry::Entered(1));
-    assert_eq!(table.enter(2, 2, u64::MAX), Entry::Full);
+    assert_eq!(table.enter(1, 0, 2, 0), Entry::Entered(1));
+    assert_eq!(table.enter(2, 0, 2, u64::MAX), Entry::Full);
     table.leave(1);
-    assert_eq!(table.enter(2, 2, u64::MAX), Entry::Entered(1));
+    assert_eq!(table.enter(2, 0, 2, u64::MAX), Entry::Entered(1));
 }
 
 #[test]
 fn places_are_counted_and_given_back() {
     let mut slots = [Record::default(); 4];
     let mut table = Table::new(&mut slots);
-    assert_eq!(table.enter(1, 2, 0), Entry::Entered(1));
-    assert_eq!(table.enter(1, 2, 0), Entry::Entered(0));
-    assert_eq!(table.enter(1, 2, 0), Entry::Busy);
+    assert_eq!(table.enter(1, 0, 2, 0), Entry::Entered(1));
+    assert_eq!(table.enter(1, 0, 2, 0), Entry::Entered(0));
+    assert_eq!(table.enter(1, 0, 2, 0), Entry::Busy);
     table.leave(1);
-    assert_eq!(table.enter(1, 2, 0), Entry::Entered(0));
+    assert_eq!(table.enter(1, 0, 2, 0), Entry::Entered(0));
     // What was never taken cannot be given back.
     for _ in 0..5 {
         table.leave(1);
         table.leave(9);
     }
-    assert_eq!(table.enter(1, 2, 0), Entry::Entered(1));
+    assert_eq!(table.enter(1, 0, 2, 0), Entry::Entered(1));
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn a_record_is_found_behind_slots_that_became_free() {
     let mut slots = [Record::default(); 17];
     let mut table = Table::new(&mut slots);
     for key in [16, 32, 48] {
-        assert_eq!(table.enter(key, 9, 0), Entry::Entered(8));
+        assert_eq!(table.enter(key, 0, 9, 0), Entry::Entered(8));
     }
     table.leave(16);
-    assert_eq!(table.enter(48, 9, 0), Entry::Entered(7));
+    assert_eq!(table.enter(48, 0, 9, 0), Entry::Entered(7));
 }
 
 #[test]
@@ -91,10 +91,10 @@ fn kinds_with_one_key_do_not_mix() {
     let mut slots = [Record::default(); 9];
     let mut table = Table::new(&mut slots);
     assert!(draw(&mut table, 5, 0));
-    assert_eq!(table.enter(5, 1, 0), Entry::Entered(0));
-    assert_eq!(table.enter(5, 1, 0), Entry::Busy);
+    assert_eq!(table.enter(5, 0, 1, 0), Entry::Entered(0));
+    assert_eq!(table.enter(5, 0, 1, 0), Entry::Busy);
     table.leave(5);
-    assert_eq!(table.enter(5, 1, 0), Entry::Entered(0));
+    assert_eq!(table.enter(5, 0, 1, 0), Entry::Entered(0));
 }
 
 #[test]

@@ -265,8 +265,8 @@ use_mock() {
     need_packages gcc libc6-dev
     need_rust
     say 'Building mock-provider'
-    (cd "$ROOT" && cargo build --release --target-dir "$TARGET" --package mock-provider >&2)
-    export TEST_LLM_MOCK=$TARGET/release/mock-provider
+    (cd "$ROOT" && cargo build --profile tools --target-dir "$TARGET" --package mock-provider >&2)
+    export TEST_LLM_MOCK=$TARGET/tools/mock-provider
 }
 
 # use_ctl: builds llmctl; exports TEST_LLM_CTL, unless it is set already.
@@ -275,8 +275,8 @@ use_ctl() {
     need_packages gcc libc6-dev
     need_rust
     say 'Building llmctl'
-    (cd "$ROOT" && cargo build --release --target-dir "$TARGET" --package llmctl >&2)
-    export TEST_LLM_CTL=$TARGET/release/llmctl
+    (cd "$ROOT" && cargo build --profile tools --target-dir "$TARGET" --package llmctl >&2)
+    export TEST_LLM_CTL=$TARGET/tools/llmctl
 }
 
 # --- Python ---------------------------------------------------------------------------------

@@ -62,6 +62,8 @@ for my $name (qw(meter-fallback.yaml meter-fallback.json per-model-quotas.yaml t
         chmod 0600, "$root/client.keys";
         my @layout = ('--module', $module, '--log-dir', $root, '--pid', "$root/nginx.pid",
             '--client-keys', "$root/client.keys", '--client-auth', $way, '--maps-dir', $maps);
+        # The test's folders are root's own: as anybody else workers could not read the keys.
+        push @layout, '--user', 'root' if $> == 0;
         spew("$root/whole.conf", llmctl_ok(\%env, 'render', $manifest, @layout));
         llmctl_ok(\%env, 'render', $manifest, '-o', "$root/parts", @layout);
         for my $main ("$root/whole.conf", "$root/parts/nginx.conf") {

@@ -4,11 +4,13 @@
 
 mod budget;
 mod params;
+mod probe;
 mod record;
 mod table;
 
 pub use budget::{count_attempt, count_retry, may_retry};
 pub use params::Params;
+pub use probe::{ProbeError, Probed};
 pub use record::{
     Admit, Record, admit, answered, better, failed, last_resort, name_hash, probed, released,
     score, succeeded,

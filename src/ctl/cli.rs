@@ -50,8 +50,14 @@ enum Command {
     Top(command::top::Args),
     /// Collect what somebody who helps needs to see, without secrets
     Doctor(command::doctor::Args),
-    /// Have a provider asked now whether it works (llm_fallback_probe), and say its state so far
-    #[command(after_help = "Example:\n  llmctl probe deepseek")]
+    /// Ask a provider now whether it works, as its llm_fallback_probe does
+    #[command(after_help = "Example:
+  llmctl probe deepseek
+
+The gateway asks, with the provider's own key, and answers when it knows. The provider needs a line
+llm_fallback_probe.
+
+Exit status: 1 when the provider does not work, or nobody could be asked.")]
     Probe(command::control::Args),
     /// Send a provider no more requests; those that run are finished
     #[command(after_help = "Example:\n  llmctl drain deepseek     # before its maintenance")]
@@ -60,10 +66,19 @@ enum Command {
     #[command(after_help = "Example:\n  llmctl undrain deepseek")]
     Undrain(command::control::Args),
     /// Print the manifest's JSON Schema, for editors
+    #[command(after_help = "Example:
+  llmctl schema > manifest.schema.json
+
+Many editors take it from the manifest's first line:
+  # yaml-language-server: $schema=manifest.schema.json")]
     Schema,
     /// Print a completion script for a shell
-    #[command(after_help = "Example:
-  llmctl completions bash > /etc/bash_completion.d/llmctl")]
+    #[command(after_help = "Examples:
+  llmctl completions bash > /etc/bash_completion.d/llmctl
+  llmctl completions zsh > /usr/local/share/zsh/site-functions/_llmctl
+  llmctl completions fish > ~/.config/fish/completions/llmctl.fish
+
+The Debian package brings those for bash, zsh and fish.")]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
@@ -112,8 +127,14 @@ impl Cli {
                 Ok(Done::Well)
             }
             Command::Man { folder } => {
-                std::fs::create_dir_all(&folder)?;
-                clap_mangen::generate_to(Self::command(), folder)?;
+                std::fs::create_dir_all(&folder)
+                    .and_then(|()| clap_mangen::generate_to(Self::command(), &folder))
+                    .map_err(|why| {
+                        let (name, why) = (folder.display(), crate::files::told(&why));
+                        Failure::new(format!(
+                            "manual pages cannot be written into \"{name}\": {why}"
+                        ))
+                    })?;
                 Ok(Done::Well)
             }
         }

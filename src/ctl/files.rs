@@ -13,6 +13,14 @@ use rustix::io::Errno;
 /// What a program keeps for itself and its group.
 pub const PRIVATE: u32 = 0o640;
 
+/// What the system says, with what helps a new operator.
+pub fn told(why: &io::Error) -> String {
+    match why.kind() {
+        io::ErrorKind::PermissionDenied => format!("{why}, try it with sudo"),
+        _ => why.to_string(),
+    }
+}
+
 /// Writes a file beside its place and moves it there. Owner and group of the old one stay.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // The link itself must stay a link.

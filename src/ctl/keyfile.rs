@@ -30,8 +30,10 @@ pub struct KeyFile {
 pub fn read(path: &Path) -> Result<Table, String> {
     check_permissions(path)?;
     let name = path.display();
-    let bytes =
-        fs::read(path).map_err(|why| format!("key file \"{name}\" cannot be read: {why}"))?;
+    let bytes = fs::read(path).map_err(|why| {
+        let why = files::told(&why);
+        format!("key file \"{name}\" cannot be read: {why}")
+    })?;
     Table::parse(&bytes).map_err(|why| format!("key file \"{name}\" {why}"))
 }
 
@@ -49,12 +51,31 @@ pub fn check_permissions(path: &Path) -> Result<(), String> {
 }
 
 impl KeyFile {
-    /// Opens a file to change it; a file that is not there has no keys.
+    /// Opens a file whose keys are to be changed.
     pub fn open(path: &Path) -> Result<Self, String> {
+        if let Err(why) = fs::metadata(path) {
+            let (name, why) = (path.display(), files::told(&why));
+            return Err(format!("key file \"{name}\" cannot be read: {why}"));
+        }
+        Self::open_or_new(path)
+    }
+
+    /// Opens a file to add keys to it; a file that is not there has none.
+    pub fn open_or_new(path: &Path) -> Result<Self, String> {
         let name = path.display();
+        let folder = files::folder(path);
+        if !folder.is_dir() {
+            return Err(format!(
+                "key file \"{name}\" cannot be made: there is no folder \"{}\" that you may enter",
+                folder.display()
+            ));
+        }
         let lock_path = PathBuf::from(format!("{name}.lock"));
         let lock = files::lock(&lock_path, LOCK_WAIT)
-            .map_err(|why| format!("lock \"{}\" cannot be taken: {why}", lock_path.display()))?
+            .map_err(|why| {
+                let (lock, why) = (lock_path.display(), files::told(&why));
+                format!("key file \"{name}\" cannot be changed, for want of \"{lock}\": {why}")
+            })?
             .ok_or_else(|| format!("key file \"{name}\" is being changed by another command"))?;
         let table = if path.exists() { read(path)? } else { Table::default() };
         Ok(Self { path: path.to_owned(), table, _lock: lock })

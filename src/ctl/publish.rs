@@ -42,28 +42,36 @@ pub fn switch(
     };
     let main = root.folder(revision).join("nginx.conf");
     if let Err(text) = gateway.test(&main, root.path()) {
-        root.audit(&entry("refused", &text))?;
-        return Err(format!("nginx refuses revision {revision:04}, nothing was changed: {text}"));
+        let said = format!("nginx refuses revision {revision:04}, nothing was changed: {text}");
+        return Err(audited(root, &entry("refused", &text), said).text);
     }
     root.point_to(revision)?;
     let name = format!("{revision:04}");
     match gateway.reload(&name, wait) {
         Ok(nginx::Reloaded::Answers) => {
-            root.audit(&entry("ok", ""))?;
-            Ok(Switched { text: format!("revision {name} answers"), is_well: true })
+            Ok(audited(root, &entry("ok", ""), format!("revision {name} answers")))
         }
         Ok(nginx::Reloaded::NotRunning) => {
-            root.audit(&entry("ok", "nginx was not running"))?;
             let text = format!(
                 "revision {name} is current; nginx is not running, start it with: {}",
                 gateway.start_command(root)
             );
-            Ok(Switched { text, is_well: true })
+            Ok(audited(root, &entry("ok", "nginx was not running"), text))
         }
         Err(text) => {
             let back = go_back(root, gateway, previous, wait);
-            root.audit(&entry("rolled back", &text))?;
-            Err(format!("revision {name} does not answer: {text}; {back}"))
+            let said = format!("revision {name} does not answer: {text}; {back}");
+            Err(audited(root, &entry("rolled back", &text), said).text)
+        }
+    }
+}
+
+/// What was done is done: a log that cannot be written (a full disk) is told, and takes nothing back.
+fn audited(root: &Root, entry: &Entry, text: String) -> Switched {
+    match root.audit(entry) {
+        Ok(()) => Switched { text, is_well: true },
+        Err(why) => {
+            Switched { text: format!("{text}; but this is not logged: {why}"), is_well: false }
         }
     }
 }

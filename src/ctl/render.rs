@@ -143,8 +143,18 @@ impl Scene<'_> {
         items.push(note(""));
         items.push(ours("load_module", [&self.options.module]));
         items.push(note(""));
-        if let Some(user) = &self.options.user {
-            items.push(ours("user", [user]));
+        match &self.options.user {
+            Some(user) => items.push(ours("user", [user])),
+            // Which user a machine has is not the manifest's; the text must not depend on it.
+            None => {
+                items.push(note(
+                    "No user is stated, so workers run as nginx's own default, on Debian \"nobody\", who cannot",
+                ));
+                items.push(note(
+                    "read what belongs to its \"www-data\". llmctl render --user www-data writes the line:",
+                ));
+                items.push(note("user www-data;"));
+            }
         }
         items.push(ours("worker_processes", ["auto"]));
         items.push(ours("pid", [&self.options.pid]));

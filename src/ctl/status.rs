@@ -34,7 +34,12 @@ fn body(
     url: &str,
     response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> Result<String, String> {
-    let mut response = response.map_err(|why| format!("{url} does not answer: {why}"))?;
+    let mut response = response.map_err(|why| {
+        format!(
+            "{url} does not answer: {why}; is nginx running, and is its llm_status there? \
+             --status says where"
+        )
+    })?;
     let status = response.status().as_u16();
     let text = response.body_mut().with_config().limit(MAX_BYTES).read_to_string();
     let text = text.map_err(|why| format!("{url} breaks off: {why}"))?;
@@ -46,5 +51,10 @@ fn body(
         .as_ref()
         .and_then(|value| value.pointer("/error/message"))
         .and_then(serde_json::Value::as_str);
-    Err(format!("{url} answers {status}{}", said.map_or(String::new(), |text| format!(": {text}"))))
+    let said = match said {
+        Some(text) => format!(": {text}"),
+        // nginx itself: there is no llm_status, or `allow` and `deny` say no.
+        None => ", is llm_status there, and may this machine ask? --status says where".to_owned(),
+    };
+    Err(format!("{url} answers {status}{said}"))
 }

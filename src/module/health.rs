@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 
 use llm_core::fallback::{Failure, FailureClass, Target};
 use llm_core::health::{
-    Admit, Params, Record, Table, admit, answered, better, count_attempt, count_retry, failed,
-    last_resort, may_retry, probed, record_key, released, succeeded,
+    Admit, Params, Probed, Record, Table, admit, answered, better, count_attempt, count_retry,
+    failed, last_resort, may_retry, probed, record_key, released, succeeded,
 };
 use llm_core::route::Routes;
 
@@ -118,18 +118,22 @@ pub fn provider_is(r: Request<'_>, provider: &str) -> ProviderIs {
 }
 
 /// Changes what the operator says of a provider; `None` where there is no zone.
-pub fn tell(r: Request<'_>, provider: &str, change: impl FnOnce(&mut Record)) -> Option<()> {
+pub fn tell<R>(r: Request<'_>, provider: &str, change: impl FnOnce(&mut Record) -> R) -> Option<R> {
     let place = Place::of_provider(provider);
     with(r, |table, now| table.claim(place.0, now).map(change)).flatten()
 }
 
-/// Whether the operator wants a probe of a provider; asked by the thread that probes.
-pub fn take_wanted_probe(zone: Zone<Record>, provider: &str) -> bool {
+/// The ticket of those who want a probe of a provider; asked by the thread that probes.
+pub fn wanted_probe(zone: Zone<Record>, provider: &str) -> Option<u32> {
     let place = Place::of_provider(provider);
-    let wanted = zone.locked(|records| {
-        Table::new(records).find_mut(place.0).is_some_and(Record::take_wanted_probe)
-    });
-    wanted.unwrap_or(false)
+    zone.locked(|records| Table::new(records).find(place.0).and_then(Record::wanted_probe))
+        .flatten()
+}
+
+/// What came of the probe that has this ticket; `None` as long as nothing has.
+pub fn probe_for(r: Request<'_>, provider: &str, ticket: u32) -> Option<Probed> {
+    let place = Place::of_provider(provider);
+    with(r, |table, _| table.find(place.0).and_then(|record| record.probe_for(ticket))).flatten()
 }
 
 /// What is known of a place, for people.
@@ -192,13 +196,20 @@ pub fn note(
     });
 }
 
-/// Notes what a probe has found: none is alive, else how long to bench the provider. It comes from a
-/// thread, which may lock the zone but has no request.
-pub fn note_probe(zone: Zone<Record>, provider: &str, bench_ms: Option<u64>) {
+/// Notes what a probe has found, for whom it was asked, and how long to bench a provider that does not
+/// work. It comes from a thread, which may lock the zone but has no request.
+pub fn note_probe(
+    zone: Zone<Record>,
+    provider: &str,
+    ticket: Option<u32>,
+    found: &Probed,
+    bench_ms: Option<u64>,
+) {
     let (place, now) = (Place::of_provider(provider), now_ms());
     zone.locked(|records| {
         if let Some(record) = Table::new(records).claim(place.0, now) {
             probed(record, now, bench_ms);
+            record.note_probe(ticket, found);
         }
     });
 }

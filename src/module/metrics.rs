@@ -3,6 +3,7 @@
 //! `llm_core::metrics` and `llm_core::status`.
 
 mod board;
+mod control;
 mod export;
 mod finished;
 mod gauges;

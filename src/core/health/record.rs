@@ -54,6 +54,8 @@ pub struct Record {
     latency_us: u64,
     /// Where the younger half of the retry window begins.
     pub(super) budget_ms: u64,
+    /// How long the last probe took.
+    pub(super) probe_ms: u64,
     /// Attempts in the younger and the older half of the window.
     attempts: [u32; 2],
     /// Failed ones of them.
@@ -72,8 +74,11 @@ pub struct Record {
     is_asked: u32,
     /// Not 0: the operator has taken the provider out.
     is_drained: u32,
-    /// Not 0: the operator wants a probe now.
-    is_probe_wanted: u32,
+    /// The latest ticket of those who wait for a probe, and the latest one that was answered.
+    pub(super) probes_wanted: u32,
+    pub(super) probes_done: u32,
+    /// What the last probe found.
+    pub(super) probe_code: u32,
     /// Whose record it is, for people: hashes of the provider's name and the key's id, and the model, cut
     /// to this many bytes. All zero is not told yet.
     provider: u64,
@@ -123,16 +128,6 @@ impl Record {
     /// The operator takes the provider out, or puts it back.
     pub fn drain(&mut self, out: bool) {
         self.is_drained = out.into();
-    }
-
-    /// The operator wants a probe.
-    pub fn want_probe(&mut self) {
-        self.is_probe_wanted = 1;
-    }
-
-    /// Whether a probe is wanted; asked once.
-    pub fn take_wanted_probe(&mut self) -> bool {
-        std::mem::take(&mut self.is_probe_wanted) != 0
     }
 
     /// Whether it was told whose it is.

@@ -119,8 +119,10 @@ pub const LLM_STATUS: Directive = Directive {
     text: "Answers with the state of providers, keys, limits, budgets and the journal, the last hour \
            and the latest requests: as a live page to who accepts `text/html`, else, and below \
            `/json`, as JSON. It shows ids and names, never a secret. `POST` to `/drain?provider=<name>` \
-           below it takes a provider out for all workers, until `/undrain` or a restart; `/probe` asks \
-           for an `llm_fallback_probe` now. Who may ask is for `allow` and `deny`.",
+           below it takes a provider out for all workers, until `/undrain` or a restart; `/probe` \
+           sends its `llm_fallback_probe` now and answers when that is over: with `result` (`ok`, \
+           `bad_status`, `connect`, `tls`, `timeout` or `bad_response`), `status` and `latency_ms`; a \
+           provider without such a line is a 409. Who may ask is for `allow` and `deny`.",
 };
 
 /// The row of `llm_log_format`.

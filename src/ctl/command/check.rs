@@ -110,10 +110,9 @@ pub fn test(nginx: &Path, main: &Path, prefix: &Path) -> Result<(), String> {
     let prefix = format!("{}/", prefix.display());
     let mut run = Command::new(nginx);
     run.arg("-t").arg("-q").arg("-p").arg(prefix).arg("-c").arg(main);
-    let result = run
-        .stdin(std::process::Stdio::null())
-        .output()
-        .map_err(|why| format!("nginx \"{}\" cannot be started: {why}", nginx.display()))?;
+    let result = run.stdin(std::process::Stdio::null()).output().map_err(|why| {
+        format!("nginx \"{}\" cannot be started: {why}; name another with --nginx", nginx.display())
+    })?;
     if result.status.success() {
         return Ok(());
     }

@@ -71,7 +71,7 @@ fn issue(issue: &Issue, out: &mut dyn Write) -> Result<Done, Failure> {
         client.expires_s = Some(expires_s);
     }
     client.created_s = Some(now_s);
-    let mut file = KeyFile::open(&issue.file)?;
+    let mut file = KeyFile::open_or_new(&issue.file)?;
     let (secret, digest) = new_secret()?;
     client.digest = digest;
     if !file.table.push(client) {

@@ -97,16 +97,20 @@ pub struct Look {
 /// Runs `publish`.
 pub fn publish(args: &Publish, out: &mut dyn Write) -> Result<Done, Failure> {
     let workers = Workers::find(args.user.as_deref())?;
-    let root = Root::make(&args.server.root, workers.as_ref())?;
-    let _lock = root.lock()?;
-    let revision = root.next()?;
+    // First: a name that was mistyped must not leave folders behind.
     let loaded = manifest::load(&args.manifest)?;
+    let root = match args.dry_run {
+        true => Root::planned(&args.server.root)?,
+        false => Root::make(&args.server.root, workers.as_ref())?,
+    };
+    let _lock = (!args.dry_run).then(|| root.lock()).transpose()?;
+    let revision = root.next()?;
     let given = args.client_keys.clone();
     let keys = given.or_else(|| {
         let stated = loaded.manifest.as_ref()?.deployment.gateway.client_keys.clone();
         stated.is_none().then(|| root.file(KEYS).display().to_string())
     });
-    if keys == Some(root.file(KEYS).display().to_string()) {
+    if !args.dry_run && keys == Some(root.file(KEYS).display().to_string()) {
         root.make_keys(workers.as_ref())?;
     }
     let path = |name: &str| root.file(name).display().to_string();
@@ -209,7 +213,7 @@ pub fn rollback(args: &Rollback, out: &mut dyn Write) -> Result<Done, Failure> {
     let why = args.server.why.as_deref();
     let switched = switch(&root, &gateway, Action::Rollback, (wanted, why), wait)?;
     writeln!(out, "{}", switched.text)?;
-    Ok(Done::Well)
+    Ok(if switched.is_well { Done::Well } else { Done::Found })
 }
 
 /// The revision that was in use before the current one came, if it is still there.
@@ -248,6 +252,10 @@ pub fn history(args: &Look, out: &mut dyn Write) -> Result<Done, Failure> {
             .collect();
         serde_json::to_writer_pretty(&mut *out, &rows)?;
         writeln!(out)?;
+        return Ok(Done::Well);
+    }
+    if revisions.is_empty() {
+        writeln!(out, "nothing was published yet, do it with: llmctl publish")?;
         return Ok(Done::Well);
     }
     let mut view = table::new(&["", "revision", "time", "who", "why"]);
@@ -290,6 +298,10 @@ pub fn audit(args: &Look, out: &mut dyn Write) -> Result<Done, Failure> {
 }
 
 fn show(lines: &[Line], path: &Path, is_intact: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    if lines.is_empty() && is_intact {
+        writeln!(out, "nothing was published yet, do it with: llmctl publish")?;
+        return Ok(());
+    }
     let mut view = table::new(&[
         "#", "time", "who", "action", "revision", "before", "result", "why", "detail",
     ]);

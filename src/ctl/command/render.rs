@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::{Done, Failure};
+use super::{Done, Failure, hint};
 use crate::conf::{Style, print};
+use crate::publish::workers::Workers;
 use crate::render::{Clients, Options, render};
 use crate::{files, manifest};
 
@@ -43,7 +44,7 @@ pub struct Layout {
     /// Where nginx writes its process id [default: /run/nginx.pid]
     #[arg(long, value_name = "FILE")]
     pub pid: Option<String>,
-    /// Whom nginx's workers run as; nginx's own default without
+    /// Whom nginx's workers run as, often www-data; without it nginx's own default, often nobody
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
     /// How clients are known: by the key file, or by an issuer's map files
@@ -109,14 +110,25 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
         return Ok(Done::Well);
     };
     let name = folder.display();
-    fs::create_dir_all(folder)
-        .map_err(|why| Failure::new(format!("folder \"{name}\" cannot be made: {why}")))?;
+    fs::create_dir_all(folder).map_err(|why| {
+        let why = files::told(&why);
+        Failure::new(format!("folder \"{name}\" cannot be made: {why}"))
+    })?;
     // The main file comes last: until then nginx reads what was there.
     let mut texts = print(&items, Style::Parts);
     texts.rotate_left(1);
     for (file, text) in &texts {
         files::replace(&folder.join(file), text.as_bytes(), 0o644)
             .map_err(|why| Failure::new(format!("\"{name}/{file}\" cannot be written: {why}")))?;
+    }
+    if args.layout.user.is_none()
+        && let Ok(Some(workers)) = Workers::find(None)
+    {
+        hint(&format!(
+            "no --user was given: workers will run as nginx's own default, often \"nobody\"; this \
+             machine has \"{}\"",
+            workers.user
+        ));
     }
     writeln!(
         out,

@@ -113,7 +113,12 @@ pub fn append(log: &Path, entry: &Entry) -> Result<(), String> {
             return Err(why);
         }
         file.sync_all()?;
-        files::replace(&head(log), line.hash.as_bytes(), files::PRIVATE)
+        let noted = files::replace(&head(log), line.hash.as_bytes(), files::PRIVATE);
+        if noted.is_err() {
+            // So would a line that is not the last one by what stands beside.
+            file.set_len(before)?;
+        }
+        noted
     };
     written().map_err(|why| format!("audit log \"{name}\" cannot be written: {why}"))
 }

@@ -27,12 +27,20 @@ impl Root {
     /// The folder; with [`Root::make`] it is made.
     pub fn open(path: &Path) -> Result<Self, String> {
         let name = path.display();
-        match fs::canonicalize(path) {
-            Ok(path) if path.join("revisions").is_dir() => Ok(Self(path)),
-            _ => {
-                Err(format!("\"{name}\" is no root of publications, make one with: llmctl publish"))
+        let found = fs::canonicalize(path)
+            .and_then(|path| fs::read_dir(path.join("revisions")).map(|_| path));
+        found.map(Self).map_err(|why| match why.kind() {
+            io::ErrorKind::PermissionDenied => {
+                format!("root \"{name}\" cannot be read: {}", files::told(&why))
             }
-        }
+            _ => format!("\"{name}\" is no root of publications, make one with: llmctl publish"),
+        })
+    }
+
+    /// The folder as it would be, for who only looks.
+    pub fn planned(path: &Path) -> Result<Self, String> {
+        let found = fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+        found.map(Self).map_err(|why| format!("\"{}\" is no folder: {why}", path.display()))
     }
 
     /// The folder, made where it is missing, with room for nginx's workers.
@@ -48,7 +56,9 @@ impl Root {
             fs::canonicalize(path)
         };
         let name = path.display();
-        made().map(Self).map_err(|why| format!("root \"{name}\" cannot be made: {why}"))
+        made()
+            .map(Self)
+            .map_err(|why| format!("root \"{name}\" cannot be made: {}", files::told(&why)))
     }
 
     /// Its path.
@@ -66,7 +76,7 @@ impl Root {
     pub fn make_keys(&self, workers: Option<&Workers>) -> Result<(), String> {
         let path = self.file(KEYS);
         if !path.exists() {
-            KeyFile::open(&path)?.save()?;
+            KeyFile::open_or_new(&path)?.save()?;
         }
         let Some(workers) = workers else { return Ok(()) };
         workers.share_file(&path).map_err(|why| {
@@ -79,7 +89,9 @@ impl Root {
     pub fn lock(&self) -> Result<Lock, String> {
         let path = self.file("lock");
         files::lock(&path, Duration::ZERO)
-            .map_err(|why| format!("\"{}\" cannot be locked: {why}", path.display()))?
+            .map_err(|why| {
+                format!("\"{}\" cannot be locked: {}", path.display(), files::told(&why))
+            })?
             .ok_or_else(|| {
                 format!(
                     "another publication is at work in \"{}\", try again when it is done",
@@ -139,9 +151,11 @@ impl Root {
         })
     }
 
-    /// Removes a revision that was never in use.
+    /// Removes a revision that did not come into use.
     pub fn remove(&self, revision: u32) {
-        let _ = fs::remove_dir_all(self.folder(revision));
+        if self.current() != Some(revision) {
+            let _ = fs::remove_dir_all(self.folder(revision));
+        }
     }
 
     /// Makes a revision current: one rename.

@@ -15,7 +15,9 @@ const BUSY: Duration = Duration::from_secs(10);
 pub fn sums(path: &Path, query: &Query<'_>) -> Result<Sums, String> {
     let name = path.display();
     if !path.is_file() {
-        return Err(format!("database \"{name}\" does not exist, name the file of llm_cost_path"));
+        return Err(format!(
+            "database \"{name}\" does not exist, name the file of llm_cost_path with --db"
+        ));
     }
     read(path, query).map_err(|why| format!("database \"{name}\" cannot be read: {why}"))
 }

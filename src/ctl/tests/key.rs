@@ -170,6 +170,26 @@ fn files_that_are_open_or_broken_are_refused_with_the_mend() {
     assert_eq!(keys.text(), &before[..before.len() - 8], "a broken file is not touched");
 }
 
+#[test]
+fn files_that_are_not_there_are_told_and_not_made() {
+    let keys = Keys::new();
+    for (action, args) in
+        [("suspend", vec!["k"]), ("rotate", vec!["k"]), ("expire", vec!["k"]), ("list", vec![])]
+    {
+        let said = keys.run(action, &args).fails(1);
+        assert!(said.contains("client.keys\" cannot be read: No such file"), "{action}: {said}");
+    }
+    let said = keys.run("import", &["/nowhere"]).fails(1);
+    assert!(said.contains("\"/nowhere/status.map\" cannot be read: No such file"), "{said}");
+    let names = fs::read_dir(keys.folder.path()).unwrap().count();
+    assert_eq!(names, 0, "no lock is left");
+    let file = keys.folder.path().join("none/client.keys");
+    let file = file.to_str().unwrap();
+    let args = ["key", "issue", "--file", file, "--id", "a", "--org", "o", "--project", "p"];
+    let said = llmctl(&[&args[..], &["--client", "c"]].concat()).fails(1);
+    assert!(said.contains("cannot be made: there is no folder"), "{said}");
+}
+
 fn write_maps(folder: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
         fs::write(folder.join(format!("{name}.map")), text).unwrap();

@@ -77,20 +77,65 @@ fn top_shows_the_gateway_and_keeps_the_terminal_safe() {
 #[test]
 fn providers_are_probed_drained_and_undrained() {
     let (url, thread) = gateway(vec![
-        (200, r#"{"provider":"deepseek","state":"ok","latency_ms":42}"#),
-        (200, r#"{"provider":"deepseek","state":"failed"}"#),
+        (200, r#"{"provider":"deepseek","state":"up","result":"ok","status":200,"latency_ms":42}"#),
+        (
+            200,
+            r#"{"provider":"deepseek","state":"drained","result":"ok","status":401,"latency_ms":7}"#,
+        ),
+        (
+            200,
+            r#"{"provider":"deepseek","state":"benched","result":"bad_status","status":503,"latency_ms":9}"#,
+        ),
+        (
+            200,
+            r#"{"provider":"deepseek","state":"benched","result":"connect","status":null,"latency_ms":0}"#,
+        ),
+        (
+            200,
+            r#"{"provider":"deepseek","state":"benched","result":"timeout","status":null,"latency_ms":2000}"#,
+        ),
+        (200, r#"{"provider":"deepseek","state":"up"}"#),
+        (409, r#"{"error":{"message":"provider \"deepseek\" has no \"llm_fallback_probe\""}}"#),
         (200, r#"{"provider":"deepseek","state":"drained"}"#),
         (404, r#"{"error":{"message":"provider \"x\" is unknown"}}"#),
     ]);
     let ask = |action: &str, name: &str| llmctl(&[action, name, "--status", &url]);
-    assert_eq!(ask("probe", "deepseek").ok(), "provider \"deepseek\": ok, 42 ms\n");
-    assert_eq!(ask("probe", "deepseek").status, 1);
+    assert_eq!(
+        ask("probe", "deepseek").ok(),
+        "provider \"deepseek\" works, it answered with 200 within 42 ms; requests go to it\n"
+    );
+    assert_eq!(
+        ask("probe", "deepseek").ok(),
+        "provider \"deepseek\" works, it answered with 401 within 7 ms; it is drained, undrain puts it \
+         back\n"
+    );
+    for says in [
+        "does not work, it answered with 503 within 9 ms; it is benched until a probe goes well",
+        "does not work, there was no connection within 0 ms",
+        "does not work, it did not answer within 2000 ms",
+    ] {
+        let run = ask("probe", "deepseek");
+        assert_eq!(run.status, 1, "{says}");
+        assert!(run.out.contains(says), "{says}: {}", run.out);
+    }
+    let said = ask("probe", "deepseek").fails(1);
+    assert!(said.contains("tells no result of a probe"), "{said}");
+    let said = ask("probe", "deepseek").fails(1);
+    assert!(
+        said.contains("answers 409: provider \"deepseek\" has no \"llm_fallback_probe\""),
+        "{said}"
+    );
     assert_eq!(ask("drain", "deepseek").ok(), "provider \"deepseek\": drained\n");
     let said = ask("undrain", "x").fails(1);
     assert!(said.contains("answers 404: provider \"x\" is unknown"), "{said}");
     assert_eq!(
         thread.join().unwrap(),
         [
+            "POST /llm/status/probe?provider=deepseek HTTP/1.1",
+            "POST /llm/status/probe?provider=deepseek HTTP/1.1",
+            "POST /llm/status/probe?provider=deepseek HTTP/1.1",
+            "POST /llm/status/probe?provider=deepseek HTTP/1.1",
+            "POST /llm/status/probe?provider=deepseek HTTP/1.1",
             "POST /llm/status/probe?provider=deepseek HTTP/1.1",
             "POST /llm/status/probe?provider=deepseek HTTP/1.1",
             "POST /llm/status/drain?provider=deepseek HTTP/1.1",

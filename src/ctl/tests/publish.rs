@@ -275,6 +275,69 @@ fn a_full_disk_leaves_no_half_revision() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_takes_nothing_back_and_is_told() {
+    let world = World::new();
+    // The log alone is above the limit of the next command.
+    world.publish(&world.manifest(&[]), &"first ".repeat(8000)).ok();
+    let before = fs::read_to_string(world.root().join("audit.log")).unwrap();
+    let manifest = world.manifest(&[("input: 0.435", "input: 0.4")]);
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .arg("-c")
+        .arg("trap '' XFSZ; ulimit -f 64; exec \"$@\"")
+        .arg("sh")
+        .arg(env!("CARGO_BIN_EXE_llmctl"))
+        .arg("publish")
+        .arg(&manifest)
+        .arg("--root")
+        .arg(world.root())
+        .arg("--nginx")
+        .arg(world.script());
+    let said = run(&mut shell).fails(1);
+    assert!(said.contains("revision 0002 is current"), "{said}");
+    assert!(said.contains("but this is not logged: audit log "), "{said}");
+    assert_eq!(world.current().as_deref(), Some("revisions/0002"));
+    assert_eq!(world.revisions(), ["0001", "0002"], "what is in use is not removed");
+    assert_eq!(fs::read_to_string(world.root().join("audit.log")).unwrap(), before);
+    run(&mut world.command("audit")).ok();
+    let said = run(&mut world.command("rollback")).ok();
+    assert!(said.contains("revision 0001 is current"), "{said}");
+}
+
+#[test]
+fn who_only_looks_or_mistypes_leaves_nothing_behind() {
+    let world = World::new();
+    let said = world.publish(Path::new("gatway.yaml"), "typo").fails(1);
+    assert!(said.contains("\"gatway.yaml\" cannot be read"), "{said}");
+    let manifest = world.manifest(&[]);
+    let said = run(world.command("publish").arg(&manifest).arg("--dry-run")).ok();
+    assert!(said.contains("revision 0001 would be published"), "{said}");
+    assert!(!world.root().exists(), "neither made the root");
+    let said = run(&mut world.command("history")).fails(1);
+    assert!(said.contains("is no root of publications, make one with: llmctl publish"), "{said}");
+    let mut publish = command();
+    publish.arg("publish").arg(&manifest).arg("--root").arg(world.root());
+    let said = run(publish.args(["--nginx", "/nowhere/nginx"])).fails(1);
+    assert!(
+        said.contains("\"/nowhere/nginx\" cannot be started") && said.contains("--nginx"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_root_without_revisions_says_how_to_go_on() {
+    let world = World::new();
+    fs::write(world.folder.path().join("refuse"), "").unwrap();
+    world.publish(&world.manifest(&[]), "refused").fails(1);
+    let said = run(&mut world.command("history")).ok();
+    assert!(said.contains("nothing was published yet"), "{said}");
+    let said = run(&mut world.command("rollback")).fails(1);
+    assert!(said.contains("there is no revision before the current one"), "{said}");
+    let said = run(&mut world.command("audit")).ok();
+    assert!(said.contains("refused"), "{said}");
+}
+
+#[test]
 fn only_one_publication_runs_at_a_time() {
     let world = World::new();
     world.publish(&world.manifest(&[]), "first").ok();

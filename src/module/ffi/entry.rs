@@ -236,10 +236,13 @@ pub(super) unsafe extern "C" fn set_directive(
 /// Runs in the main process, once the zones are there and before any worker is.
 pub(super) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     fenced("init_module", code::ERROR, || {
-        if !process::only_tests()
-            && let Some(main) = main_conf(cycle)
-        {
-            writer::prepare(main, process::Owner::of(cycle));
+        let Some(main) = main_conf(cycle) else { return code::OK };
+        let workers = process::Owner::of(cycle);
+        if let Some(workers) = workers {
+            writer::check_access(main, workers);
+        }
+        if !process::only_tests() {
+            writer::prepare(main, workers);
         }
         code::OK
     })

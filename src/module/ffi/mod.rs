@@ -12,6 +12,7 @@ pub mod conf;
 mod entry;
 mod exports;
 pub mod hooks;
+pub mod later;
 mod park;
 pub mod pool;
 pub mod process;

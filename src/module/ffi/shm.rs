@@ -24,7 +24,7 @@ pub unsafe trait Plain: Copy {
 
 // SAFETY: a repr(C) struct of integers.
 unsafe impl Plain for health::Record {
-    const LAYOUT: u64 = 0x6c6c_6d68_0000_0003;
+    const LAYOUT: u64 = 0x6c6c_6d68_0000_0004;
 }
 
 // SAFETY: a repr(C) struct of integers.

@@ -51,7 +51,10 @@ pub(super) fn close() {
 }
 
 /// Starts a thread; `None` when the system refuses.
-pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+pub fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<JoinHandle<T>> {
     // SAFETY: all zero is a valid set, and sigfillset fills it.
     let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: as above.

@@ -1,7 +1,6 @@
 //! `llm_status`: how things are, as JSON and as a page.
 
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
 
 use llm_core::metrics::{Decision, Layout};
 use llm_core::ratelimit::DenyReason;
@@ -11,13 +10,11 @@ use llm_core::status::{
     minute_of, rfc3339,
 };
 
-use serde_json::json;
-
 use super::Board;
+use super::control::control;
 use super::gauges::{self, ProviderNow, is_up};
-use crate::conf::Compiled;
 use crate::ffi::{Request, unix_ms};
-use crate::health::{self, ProviderIs};
+use crate::health::ProviderIs;
 
 /// Answers with the page or the report.
 pub fn status(mut r: Request<'_>) -> isize {
@@ -46,42 +43,6 @@ pub fn status(mut r: Request<'_>) -> isize {
             None => 404,
         },
     }
-}
-
-/// `POST <status>/drain?provider=NAME`, `/undrain` and `/probe`: what `llmctl` asks for.
-fn control(r: Request<'_>) -> isize {
-    const KIND: &str = "application/json";
-    let error = |status, message: &str| {
-        let body = json!({"error": {"message": message}}).to_string();
-        r.answer(status, KIND, body.as_bytes())
-    };
-    if r.header("origin").is_some() {
-        return error(403, "a page of a browser may look, and change nothing");
-    }
-    let action = r.path().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    if !matches!(action, b"drain" | b"undrain" | b"probe") {
-        return error(404, "POST to drain, undrain or probe below this address");
-    }
-    let provider = r.argument("provider").unwrap_or_default();
-    let provider = String::from_utf8_lossy(provider);
-    let is_known = |compiled: &Rc<Compiled>| compiled.routes.provider_index(&provider).is_some();
-    if !r.main_conf().compiled.iter().any(is_known) {
-        return error(404, "there is no provider of that name");
-    }
-    let told = health::tell(r, &provider, |record| match action {
-        b"probe" => record.want_probe(),
-        _ => record.drain(action == b"drain"),
-    });
-    if told.is_none() {
-        return error(503, "the zone of health has no room, make llm_fallback_zone larger");
-    }
-    let state = match health::provider_is(r, &provider) {
-        ProviderIs::In => "up",
-        ProviderIs::Down(_) => "benched",
-        ProviderIs::Drained => "drained",
-    };
-    let body = json!({"provider": provider, "state": state}).to_string();
-    r.answer(200, KIND, body.as_bytes())
 }
 
 /// The last hour, copied once for the whole report.

@@ -3,13 +3,13 @@
 
 mod tls;
 
-use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use llm_core::auth::Secret;
 use llm_core::dialect::Dialect;
+use llm_core::health::{ProbeError, Probed};
 
 pub use tls::Authorities;
 
@@ -48,68 +48,35 @@ pub struct ProbeTls {
     pub authorities: Authorities,
 }
 
-/// Why there is no status. It holds nothing of the request, so no secret either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProbeError {
-    /// No connection was made.
-    Connect,
-    /// The handshake failed, or the certificate is not the provider's.
-    Tls,
-    /// The time was over.
-    Timeout,
-    /// The connection ended without a status, or what came is not HTTP/1.
-    BadResponse,
-}
-
-impl ProbeError {
-    /// The word in messages.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Timeout => "timeout",
-            Self::BadResponse => "bad_response",
-        }
-    }
-
-    fn of(error: &io::Error, otherwise: Self) -> Self {
-        match error.kind() {
-            ErrorKind::TimedOut => Self::Timeout,
-            // Sockets have no such error; it is how rustls says that the peer broke the protocol.
-            ErrorKind::InvalidData => Self::Tls,
-            _ => otherwise,
-        }
+fn error_of(error: &io::Error, otherwise: ProbeError) -> ProbeError {
+    match error.kind() {
+        ErrorKind::TimedOut => ProbeError::Timeout,
+        // Sockets have no such error; it is how rustls says that the peer broke the protocol.
+        ErrorKind::InvalidData => ProbeError::Tls,
+        _ => otherwise,
     }
 }
 
-impl fmt::Display for ProbeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::error::Error for ProbeError {}
-
-/// Sends one GET and returns the status of the answer.
-pub fn ask(target: &ProbeTarget, secret: Option<&Secret>) -> Result<u16, ProbeError> {
+/// Sends one GET and says what came of it.
+pub fn ask(target: &ProbeTarget, secret: Option<&Secret>) -> Probed {
     let started = Instant::now();
+    let answer = status_of(target, secret, started);
+    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Probed { answer, latency_ms }
+}
+
+fn status_of(
+    target: &ProbeTarget,
+    secret: Option<&Secret>,
+    started: Instant,
+) -> Result<u16, ProbeError> {
     let stream = TcpStream::connect_timeout(&target.address, target.timeout)
-        .map_err(|error| ProbeError::of(&error, ProbeError::Connect))?;
+        .map_err(|error| error_of(&error, ProbeError::Connect))?;
     let stream = Timed { stream, started, timeout: target.timeout };
     let request = request(target, secret);
     match &target.tls {
         None => exchange(stream, &request),
         Some(tls) => exchange(tls::handshake(stream, tls)?, &request),
-    }
-}
-
-/// Whether the provider may be sent requests. A refusal such as 401, 403 or 404 comes from a provider
-/// that lives: the key or the path of the probe is at fault, and requests have their own. A 429
-/// foretells what the next request would get, and 5xx is what fallback is for.
-pub const fn is_up(result: &Result<u16, ProbeError>) -> bool {
-    match result {
-        Ok(status) => *status < 500 && *status != 429,
-        Err(_) => false,
     }
 }
 
@@ -133,7 +100,7 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> Result<u16, ProbeEr
     stream
         .write_all(request.as_bytes())
         .and_then(|()| stream.flush())
-        .map_err(|error| ProbeError::of(&error, ProbeError::BadResponse))?;
+        .map_err(|error| error_of(&error, ProbeError::BadResponse))?;
     let mut reader = BufReader::new(stream.take(MAX_BYTES));
     loop {
         let status = status(&line(&mut reader)?).ok_or(ProbeError::BadResponse)?;
@@ -149,7 +116,7 @@ fn line(reader: &mut impl BufRead) -> Result<Vec<u8>, ProbeError> {
     match reader.read_until(b'\n', &mut line) {
         Ok(_) if line.ends_with(b"\n") => Ok(line),
         Ok(_) => Err(ProbeError::BadResponse),
-        Err(error) => Err(ProbeError::of(&error, ProbeError::BadResponse)),
+        Err(error) => Err(error_of(&error, ProbeError::BadResponse)),
     }
 }
 

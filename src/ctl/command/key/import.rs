@@ -1,6 +1,7 @@
 //! `llmctl key import`: credentials that an issuer wrote into six map files as they are.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use super::args::Import;
 use super::{Done, Failure, blank, check_id};
 use crate::conf::{directives, parse_file};
 use crate::keyfile::{self, KeyFile};
-use crate::{progress, time};
+use crate::{files, progress, time};
 
 /// Shorter secrets could be guessed if the file were lost.
 const STRONG_SECRET_BYTES: usize = 22;
@@ -25,7 +26,7 @@ pub(super) fn run(import: &Import, out: &mut dyn Write) -> Result<Done, Failure>
     let states: BTreeMap<_, _> = read("status")?.into_iter().collect();
     let ids = read("key-id")?;
     let sides = [read("org-slug")?, read("project-slug")?, read("client-id")?, read("tier")?];
-    let mut file = KeyFile::open(&import.file)?;
+    let mut file = KeyFile::open_or_new(&import.file)?;
     let (mut new, mut weak) = (0, 0);
     let bar = progress::bar(states.len(), "hashing");
     let mut keys: BTreeMap<String, Client> = BTreeMap::new();
@@ -115,6 +116,10 @@ fn client(
 }
 
 fn map(path: &Path) -> Result<Map, Failure> {
+    if let Err(why) = fs::File::open(path) {
+        let (name, why) = (path.display(), files::told(&why));
+        return Err(Failure::new(format!("map file \"{name}\" cannot be read: {why}")));
+    }
     // The place's line is told, the text of the line is not: it may be a credential.
     let items = parse_file(path).map_err(|(place, _)| {
         Failure::new(format!(

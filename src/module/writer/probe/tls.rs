@@ -14,7 +14,9 @@ use rustls::{
 };
 use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 
-use super::{ProbeError, ProbeTls, Timed};
+use llm_core::health::ProbeError;
+
+use super::{ProbeTls, Timed, error_of};
 
 type TlsStream = StreamOwned<ClientConnection, Timed>;
 
@@ -40,9 +42,7 @@ pub(super) fn handshake(mut stream: Timed, tls: &ProbeTls) -> Result<TlsStream, 
     let name = ServerName::try_from(tls.server_name.clone()).map_err(|_| ProbeError::Tls)?;
     let mut session = ClientConnection::new(config, name).map_err(|_| ProbeError::Tls)?;
     while session.is_handshaking() {
-        session
-            .complete_io(&mut stream)
-            .map_err(|error| ProbeError::of(&error, ProbeError::Tls))?;
+        session.complete_io(&mut stream).map_err(|error| error_of(&error, ProbeError::Tls))?;
     }
     Ok(StreamOwned::new(session, stream))
 }

@@ -49,7 +49,7 @@ sub binary {
     return $ENV{TEST_LLM_CTL} if $ENV{TEST_LLM_CTL};
     my $root = __FILE__ =~ s{[^/]*\z}{}r . '../../../..';
     my $target = $ENV{CARGO_TARGET_DIR} // "$root/target";
-    my ($built) = grep { -x } map {"$target/$_/llmctl"} qw(release debug);
+    my ($built) = grep { -x } map {"$target/$_/llmctl"} qw(tools release debug);
     return $built // 'llmctl';
 }
 

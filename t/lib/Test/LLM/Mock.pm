@@ -44,7 +44,7 @@ sub binary {
     return $ENV{TEST_LLM_MOCK} if $ENV{TEST_LLM_MOCK};
     my $root = __FILE__ =~ s{[^/]*\z}{}r . '../../../..';
     my $target = $ENV{CARGO_TARGET_DIR} // "$root/target";
-    my ($built) = grep { -x } map {"$target/$_/mock-provider"} qw(release debug);
+    my ($built) = grep { -x } map {"$target/$_/mock-provider"} qw(tools release debug);
     return $built // 'mock-provider';
 }
 

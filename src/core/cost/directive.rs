@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::UsageMissing;
-use crate::units::{parse_size, parse_time_ms};
+use crate::units::{Zero, parse_size, time_ms};
 
 /// Where events go: `llm_cost_backend`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl JournalLine {
                     line.max_bytes = bytes.ok_or_else(|| invalid("give at least 1m such as 1g"))?;
                 }
                 ("sync", time) => {
-                    let ms = parse_time_ms(time).filter(|&ms| ms > 0);
+                    let ms = time_ms(time, Zero::Refused);
                     line.sync_ms = ms.ok_or_else(|| invalid("give a time such as 1s"))?;
                 }
                 (_, "drop") => line.full = Full::Drop,

@@ -173,10 +173,11 @@ impl MainLines {
             return Err("\"llm_cost_backend postgres\" needs \"llm_cost_dsn\", add it".to_owned());
         }
         let dsn = self.dsn.as_ref().map(|dsn| resolved(dsn, reading)).transpose()?;
-        let journal = self.journal.clone().unwrap_or_else(|| JournalLine::new("llm/journal"));
+        let path = self.path.as_deref().or(surface::LLM_COST_PATH.default);
+        let journal = self.journal.clone().unwrap_or_default();
         Ok(Store {
             backends,
-            path: reading.prefixed(self.path.as_deref().unwrap_or("llm/cost.db")),
+            path: reading.prefixed(path.unwrap_or_default()),
             dsn,
             table: self.table.clone().unwrap_or_default(),
             journal_path: reading.prefixed(&journal.directory),

@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
 
+use llm_core::surface;
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_array_push, ngx_chain_t, ngx_command_t, ngx_conf_t,
     ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
@@ -94,7 +95,7 @@ fn prepare_ledger(cf: *mut ngx_conf_t, main: &mut MainConf) -> Result<(), String
         let (name, bytes) = main.limit_lines.zone();
         let zone = Zone::add(cf, name, bytes)?;
         let state = match &main.limit_lines.state {
-            None => Some("llm/state"),
+            None => surface::LLM_RATELIMIT_STATE.default,
             Some(written) => written.as_deref(),
         };
         main.limits = Some(Board { zone, state: state.map(|path| reading.prefixed(path)) });

@@ -48,10 +48,8 @@ pub fn pick(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize) -> P
 fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Look) -> Pick {
     let mut first = None;
     let mut earliest_ms: Option<u64> = None;
-    for (index, target) in routed.targets.iter().enumerate().skip(from) {
-        let fits = check(r, ctx, routed, index, look);
-        let admitted = fits.and_then(|()| admit(r, ctx, routed, index, look));
-        let reason = match admitted {
+    for index in from..routed.targets.len() {
+        let reason = match fits(r, ctx, routed, index, look) {
             Ok(()) => return Pick::Target(index),
             // Not to be routed around: it would be an expensive way to use up a budget.
             Err((SkipReason::Budget | SkipReason::Limit, _))
@@ -65,10 +63,8 @@ fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Lo
             }
         };
         first = first.or(Some(reason));
-        if look == Look::Take
-            && let Some(provider) = routed.compiled.routes.provider(target.provider)
-        {
-            tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
+        if look == Look::Take {
+            passed_over(ctx, routed, index, reason);
         }
     }
     // A target that will recover matters more than one that cannot serve the request at all.
@@ -76,7 +72,28 @@ fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Lo
     reason.map_or(Pick::None, |reason| Pick::Skipped(reason, earliest_ms))
 }
 
-/// The limits of a target and the budgets of its unit come last: what they take must be used.
+/// Whether a target can be tried. Its limits and the budgets of its unit come last: what they take must
+/// be used.
+fn fits(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    routed: &Routed,
+    index: usize,
+    look: Look,
+) -> Result<(), Unfit> {
+    check(r, ctx, routed, index, look)?;
+    admit(r, ctx, routed, index, look)
+}
+
+/// The chain tells of a target that is not tried.
+fn passed_over(ctx: &RequestCtx, routed: &Routed, index: usize, reason: SkipReason) {
+    let target = routed.targets.get(index);
+    let provider = target.and_then(|target| routed.compiled.routes.provider(target.provider));
+    if let Some((target, provider)) = target.zip(provider) {
+        tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
+    }
+}
+
 fn admit(
     r: Request<'_>,
     ctx: &RequestCtx,
@@ -96,8 +113,8 @@ fn admit(
 
 /// Takes the best of the targets where all that could serve the request are benched.
 pub fn pick_benched(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Pick {
-    let fits = |index: &usize| check(r, ctx, routed, *index, Look::Peek).is_ok();
-    let indexes: Vec<_> = (0..routed.targets.len()).filter(fits).collect();
+    let could_serve = |index: &usize| check(r, ctx, routed, *index, Look::Peek).is_ok();
+    let indexes: Vec<_> = (0..routed.targets.len()).filter(could_serve).collect();
     let places: Vec<_> = indexes.iter().map(|index| places(r, ctx, routed, *index)).collect();
     let best = health::best_benched(r, &places).and_then(|best| indexes.get(best)).copied();
     let Some(best) = best.filter(|best| check(r, ctx, routed, *best, Look::Take).is_ok()) else {
@@ -106,13 +123,11 @@ pub fn pick_benched(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Pick {
     if admit(r, ctx, routed, best, Look::Take).is_err() {
         return Pick::Denied;
     }
-    for (index, target) in routed.targets.iter().enumerate().take(best) {
+    for index in 0..best {
         // What is no worse than benched could be tried as the last resort.
         let unfit = check(r, ctx, routed, index, Look::Peek).err();
         let reason = unfit.map_or(SkipReason::Benched, |(reason, _)| reason);
-        if let Some(provider) = routed.compiled.routes.provider(target.provider) {
-            tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
-        }
+        passed_over(ctx, routed, index, reason);
     }
     Pick::Target(best)
 }
@@ -378,13 +393,9 @@ pub(super) fn note_failure(
 /// The chain says why what is left of it was not tried.
 fn tell_rest(r: Request<'_>, ctx: &RequestCtx) {
     let Some(routed) = ctx.routed() else { return };
-    for (index, target) in routed.targets.iter().enumerate().skip(routed.current.get() + 1) {
-        let fits = check(r, ctx, &routed, index, Look::Peek)
-            .and_then(|()| admit(r, ctx, &routed, index, Look::Peek));
-        if let Err((reason, _)) = fits
-            && let Some(provider) = routed.compiled.routes.provider(target.provider)
-        {
-            tell_skipped(ctx, &provider.name, target.model.as_deref(), reason);
+    for index in routed.current.get() + 1..routed.targets.len() {
+        if let Err((reason, _)) = fits(r, ctx, &routed, index, Look::Peek) {
+            passed_over(ctx, &routed, index, reason);
         }
     }
 }

@@ -17,7 +17,7 @@ mod status;
 mod text;
 
 pub use bill::{Answer, Bill, End, Facts, Guess, Served, UsageMissing, status};
-pub use card::{RateCard, RateLines};
+pub use card::{DEFAULT_UNIT, RateCard, RateLines};
 pub use directive::{Backends, Dsn, Full, JournalLine, TableName, TagLine, file_path};
 pub use event::{AttemptRow, CostEvent, SpendCharge};
 pub use line::{CachedRateLine, RateLine, RateUnitLine, rate_card_version, unit_name};

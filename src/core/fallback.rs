@@ -12,9 +12,9 @@ mod decide;
 mod failure;
 mod graph;
 mod overrides;
-mod pattern;
 mod policy;
 
+pub(crate) use crate::pattern::Pattern;
 pub use after::{Feedback, retry_after_ms};
 pub use answer::fault_of_answer;
 pub use body::{error_code, is_open};
@@ -24,7 +24,6 @@ pub use decide::{Decision, NextTarget, Situation, Suppressed, Verdict, decide};
 pub use failure::{Answer, ErrorCode, Event, Failure, GiveUp, Sent};
 pub use graph::{Edge, Graph, Node, Replace, Target, sort_equals};
 pub use overrides::{Allowed, Asked, Chosen, Overrides, header_prefix};
-pub(crate) use pattern::Pattern;
 pub use policy::{
     Hold, Mode, Policy, ProbeLine, RetryLine, TranslationFallback, max_attempts, retry_budget,
 };

@@ -4,6 +4,8 @@
 //! a *provider* is a configured name, an *upstream* is nginx's block, a *target* is provider, model
 //! and key, an *attempt* is one try, *usage* is tokens, a *rejection* is what a client is told.
 
+pub mod date;
+mod pattern;
 pub mod surface;
 pub mod units;
 

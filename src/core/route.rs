@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 
 use catalog::Index;
 
+pub(crate) use line::model_name;
 pub use line::{Alias, Pattern, Provider, RouteLine, Version};
 
 use crate::dialect::Endpoint;

@@ -19,8 +19,10 @@ pub use report::{
     ProviderState, Recent, Report, Target, projected,
 };
 pub use ring::{Entry, EntryText, Ring};
-pub use text::{Bounded, rfc3339};
+pub use text::Bounded;
 pub use workers::WorkerNote;
+
+pub use crate::date::rfc3339;
 
 #[cfg(test)]
 mod tests;

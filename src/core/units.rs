@@ -25,6 +25,21 @@ pub fn parse_time_ms(text: &str) -> Option<u64> {
     }
 }
 
+/// Whether a time of zero means something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zero {
+    /// It is off then.
+    Off,
+    /// It is an error.
+    Refused,
+}
+
+/// Milliseconds of an nginx time where zero may be out of place.
+#[must_use]
+pub fn time_ms(text: &str, zero: Zero) -> Option<u64> {
+    parse_time_ms(text).filter(|ms| *ms > 0 || zero == Zero::Off)
+}
+
 /// Bytes of an nginx size such as `64k`, `10m`, `1g` or `512`.
 #[must_use]
 pub fn parse_size(text: &str) -> Option<u64> {
@@ -103,6 +118,14 @@ mod tests {
         ] {
             assert_eq!(parse_time_ms(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn zero_is_a_time_where_it_means_off() {
+        assert_eq!(time_ms("0s", Zero::Off), Some(0));
+        assert_eq!(time_ms("0s", Zero::Refused), None);
+        assert_eq!(time_ms("1ms", Zero::Refused), Some(1));
+        assert_eq!(time_ms("off", Zero::Off), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod sink;
 pub mod state;
 mod sum;
 mod time;
+pub mod tls;
 
 pub use ship::{Settings, Shipper, SinkStats, Stats};
 pub use sum::Filter;

@@ -13,14 +13,13 @@ use llm_core::auth::{
 };
 use llm_core::route::Routes;
 use llm_core::scrub::Mask;
-use llm_core::surface;
 
 use crate::client::{ClientKeys, ClientScope};
-use crate::conf::{Command, LocConf, Set};
+use crate::conf::{Command, LocConf};
 use crate::ctx::RequestCtx;
 use crate::ffi::Request;
 use crate::ffi::value::{ComplexValue, Reading};
-use crate::setting::{duplicate, put, set_switch};
+use crate::setting::{command, inherit, once, put, switch, text};
 
 /// Keys the fingerprints; it must not change, or quotas by fingerprint start afresh.
 const FINGERPRINT_SALT: &[u8] = b"ngx-llm credential fingerprint 1";
@@ -50,7 +49,7 @@ pub struct Conf {
 impl Conf {
     /// Takes over what the enclosing level says and this one does not.
     pub fn inherit(&mut self, outer: &Self) {
-        self.on = self.on.or(outer.on);
+        inherit(&mut self.on, &outer.on);
         for (scope, own, outer) in [
             ("shared", &mut self.shared, &outer.shared),
             ("tenant", &mut self.of_tenants, &outer.of_tenants),
@@ -62,14 +61,14 @@ impl Conf {
                 self.inherited.push(scope);
             }
         }
-        self.tenant = self.tenant.take().or_else(|| outer.tenant.clone());
-        self.project = self.project.take().or_else(|| outer.project.clone());
-        self.org = self.org.take().or_else(|| outer.org.clone());
-        self.provider = self.provider.take().or_else(|| outer.provider.clone());
-        self.fallback_shared = self.fallback_shared.or(outer.fallback_shared);
-        self.fail_closed = self.fail_closed.or(outer.fail_closed);
-        self.client_keys = self.client_keys.take().or_else(|| outer.client_keys.clone());
-        self.client_scope = self.client_scope.take().or_else(|| outer.client_scope.clone());
+        inherit(&mut self.tenant, &outer.tenant);
+        inherit(&mut self.project, &outer.project);
+        inherit(&mut self.org, &outer.org);
+        inherit(&mut self.provider, &outer.provider);
+        inherit(&mut self.fallback_shared, &outer.fallback_shared);
+        inherit(&mut self.fail_closed, &outer.fail_closed);
+        inherit(&mut self.client_keys, &outer.client_keys);
+        inherit(&mut self.client_scope, &outer.client_scope);
     }
 
     /// The keys that clients are asked for.
@@ -320,15 +319,9 @@ pub fn of_key(
     get(keys.keyring.safe.credentials.key(number)?, &keys.secrets, number)
 }
 
-macro_rules! command {
-    ($directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
-    };
-}
-
 /// The room's directives.
 pub const COMMANDS: [Command; 13] = [
-    command!(LLM_AUTH, |args, conf| set_switch("llm_auth", &mut conf.auth.on, args)),
+    switch!(LLM_AUTH, auth.on),
     command!(LLM_AUTH_CREDENTIAL, |args, conf| add("llm_auth_credential", args, conf)),
     command!(LLM_AUTH_TENANT_CREDENTIAL, |args, conf| {
         add("llm_auth_tenant_credential", args, conf)
@@ -338,21 +331,19 @@ pub const COMMANDS: [Command; 13] = [
     }),
     command!(LLM_AUTH_ORG_CREDENTIAL, |args, conf| add("llm_auth_org_credential", args, conf)),
     command!(LLM_AUTH_TENANT, |args, conf| {
-        set_text("llm_auth_tenant", &mut conf.auth.tenant, args)
+        put("llm_auth_tenant", &mut conf.auth.tenant, args, text(args), "text")
     }),
     command!(LLM_AUTH_PROJECT, |args, conf| {
-        set_text("llm_auth_project", &mut conf.auth.project, args)
+        put("llm_auth_project", &mut conf.auth.project, args, text(args), "text")
     }),
-    command!(LLM_AUTH_ORG, |args, conf| set_text("llm_auth_org", &mut conf.auth.org, args)),
+    command!(LLM_AUTH_ORG, |args, conf| {
+        put("llm_auth_org", &mut conf.auth.org, args, text(args), "text")
+    }),
     command!(LLM_AUTH_PROVIDER, |args, conf| {
-        set_text("llm_auth_provider", &mut conf.auth.provider, args)
+        put("llm_auth_provider", &mut conf.auth.provider, args, text(args), "text")
     }),
-    command!(LLM_AUTH_TENANT_FALLBACK_SHARED, |args, conf| {
-        set_switch("llm_auth_tenant_fallback_shared", &mut conf.auth.fallback_shared, args)
-    }),
-    command!(LLM_AUTH_FAIL_CLOSED, |args, conf| {
-        set_switch("llm_auth_fail_closed", &mut conf.auth.fail_closed, args)
-    }),
+    switch!(LLM_AUTH_TENANT_FALLBACK_SHARED, auth.fallback_shared),
+    switch!(LLM_AUTH_FAIL_CLOSED, auth.fail_closed),
     command!(LLM_AUTH_CLIENT_KEYS, |args, conf| {
         let keys = match args {
             ["off"] => Some(None),
@@ -362,13 +353,7 @@ pub const COMMANDS: [Command; 13] = [
         };
         put("llm_auth_client_keys", &mut conf.auth.client_keys, args, keys, "a file, or \"off\"")
     }),
-    command!(LLM_AUTH_CLIENT_SCOPE, |args, conf| {
-        if conf.auth.client_scope.is_some() {
-            return Err(duplicate("llm_auth_client_scope"));
-        }
-        conf.auth.client_scope = Some(ClientScope::parse(args)?);
-        Ok(())
-    }),
+    once!(LLM_AUTH_CLIENT_SCOPE, auth.client_scope, |_, args| ClientScope::parse(args)),
 ];
 
 fn add(directive: &str, args: &[&str], conf: &mut LocConf) -> Result<(), String> {
@@ -381,9 +366,4 @@ fn add(directive: &str, args: &[&str], conf: &mut LocConf) -> Result<(), String>
     };
     list.get_or_insert_default().push(line);
     Ok(())
-}
-
-fn set_text(name: &str, field: &mut Option<String>, args: &[&str]) -> Result<(), String> {
-    let text = args.first().map(|text| (*text).to_owned());
-    put(name, field, args, text, "text")
 }

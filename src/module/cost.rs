@@ -15,12 +15,12 @@ use llm_core::request::estimate_tokens;
 use llm_core::route::Routes;
 use llm_core::surface;
 
-use crate::conf::{Command, LocConf, MainConf, Set};
+use crate::conf::{Command, LocConf, MainConf};
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::value::{ComplexValue, Reading};
 use crate::ffi::{Level, Request};
 use crate::filter::StreamEnd;
-use crate::setting::{duplicate, put, set_switch};
+use crate::setting::{command, first, inherit, list, once, put, switch, text};
 use crate::writer::ledger;
 use crate::{metrics, ratelimit};
 
@@ -96,20 +96,15 @@ pub struct Rules {
 impl Conf {
     /// Takes over what the enclosing level says and this one does not. Lists are replaced whole.
     pub fn inherit(&mut self, outer: &Self) {
-        fn take<T: Clone>(own: &mut Option<T>, outer: &Option<T>) {
-            if own.is_none() {
-                own.clone_from(outer);
-            }
-        }
-        take(&mut self.on, &outer.on);
-        take(&mut self.rates, &outer.rates);
-        take(&mut self.cached, &outer.cached);
-        take(&mut self.units, &outer.units);
-        take(&mut self.version, &outer.version);
-        take(&mut self.missing, &outer.missing);
-        take(&mut self.tags, &outer.tags);
+        inherit(&mut self.on, &outer.on);
+        inherit(&mut self.rates, &outer.rates);
+        inherit(&mut self.cached, &outer.cached);
+        inherit(&mut self.units, &outer.units);
+        inherit(&mut self.version, &outer.version);
+        inherit(&mut self.missing, &outer.missing);
+        inherit(&mut self.tags, &outer.tags);
         for (own, outer) in self.labels.iter_mut().zip(&outer.labels) {
-            take(own, outer);
+            inherit(own, outer);
         }
     }
 
@@ -173,10 +168,11 @@ impl MainLines {
             return Err("\"llm_cost_backend postgres\" needs \"llm_cost_dsn\", add it".to_owned());
         }
         let dsn = self.dsn.as_ref().map(|dsn| resolved(dsn, reading)).transpose()?;
-        let journal = self.journal.clone().unwrap_or_else(|| JournalLine::new("llm/journal"));
+        let path = self.path.as_deref().or(surface::LLM_COST_PATH.default);
+        let journal = self.journal.clone().unwrap_or_default();
         Ok(Store {
             backends,
-            path: reading.prefixed(self.path.as_deref().unwrap_or("llm/cost.db")),
+            path: reading.prefixed(path.unwrap_or_default()),
             dsn,
             table: self.table.clone().unwrap_or_default(),
             journal_path: reading.prefixed(&journal.directory),
@@ -339,22 +335,12 @@ pub fn shown_label(r: Request<'_>, whose: Whose) -> Option<Cow<'_, str>> {
     r.loc_conf().ledger()?.label(r, whose)
 }
 
-macro_rules! command {
-    ($directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
-    };
-    (main $directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: Set::Main($set), effect: None }
-    };
-}
-
 macro_rules! label {
     ($directive:ident, $whose:ident) => {
         command!($directive, |args, conf| {
             let name = surface::$directive.name();
-            let text = args.first().map(|text| (*text).to_owned());
             match conf.cost.labels.get_mut(Whose::$whose as usize) {
-                Some(field) => put(name, field, args, text, "a value"),
+                Some(field) => put(name, field, args, text(args), "a value"),
                 None => Ok(()),
             }
         })
@@ -363,38 +349,16 @@ macro_rules! label {
 
 /// The room's directives.
 pub const COMMANDS: [Command; 20] = [
-    command!(LLM_COST, |args, conf| set_switch("llm_cost", &mut conf.cost.on, args)),
-    command!(main LLM_COST_BACKEND, |args, conf| {
-        once("llm_cost_backend", &mut conf.cost.backends, Backends::parse(args))
-    }),
-    command!(main LLM_COST_PATH, |args, conf| {
-        let path = file_path("llm_cost_path", args.first().copied().unwrap_or_default());
-        once("llm_cost_path", &mut conf.cost.path, path)
-    }),
-    command!(main LLM_COST_DSN, |args, conf| {
-        once("llm_cost_dsn", &mut conf.cost.dsn, Dsn::parse(args))
-    }),
-    command!(main LLM_COST_TABLE, |args, conf| {
-        once("llm_cost_table", &mut conf.cost.table, TableName::parse(args))
-    }),
-    command!(main LLM_COST_JOURNAL, |args, conf| {
-        once("llm_cost_journal", &mut conf.cost.journal, JournalLine::parse(args))
-    }),
-    command!(LLM_COST_RATE, |args, conf| {
-        conf.cost.rates.get_or_insert_default().push(RateLine::parse(args)?);
-        Ok(())
-    }),
-    command!(LLM_COST_CACHED_RATE, |args, conf| {
-        conf.cost.cached.get_or_insert_default().push(CachedRateLine::parse(args)?);
-        Ok(())
-    }),
-    command!(LLM_COST_RATE_UNIT, |args, conf| {
-        conf.cost.units.get_or_insert_default().push(RateUnitLine::parse(args)?);
-        Ok(())
-    }),
-    command!(LLM_COST_RATE_CARD_VERSION, |args, conf| {
-        once("llm_cost_rate_card_version", &mut conf.cost.version, rate_card_version(args))
-    }),
+    switch!(LLM_COST, cost.on),
+    once!(main LLM_COST_BACKEND, cost.backends, |_, args| Backends::parse(args)),
+    once!(main LLM_COST_PATH, cost.path, |name, args| file_path(name, first(args))),
+    once!(main LLM_COST_DSN, cost.dsn, |_, args| Dsn::parse(args)),
+    once!(main LLM_COST_TABLE, cost.table, |_, args| TableName::parse(args)),
+    once!(main LLM_COST_JOURNAL, cost.journal, |_, args| JournalLine::parse(args)),
+    list!(LLM_COST_RATE, cost.rates, |_, args| RateLine::parse(args)),
+    list!(LLM_COST_CACHED_RATE, cost.cached, |_, args| CachedRateLine::parse(args)),
+    list!(LLM_COST_RATE_UNIT, cost.units, |_, args| RateUnitLine::parse(args)),
+    once!(LLM_COST_RATE_CARD_VERSION, cost.version, |_, args| rate_card_version(args)),
     label!(LLM_COST_IDENTITY, Identity),
     label!(LLM_COST_ORG, Org),
     label!(LLM_COST_PROJECT, Project),
@@ -409,18 +373,8 @@ pub const COMMANDS: [Command; 20] = [
         tags.push(tag);
         Ok(())
     }),
-    command!(LLM_COST_USAGE_MISSING, |args, conf| {
-        once("llm_cost_usage_missing", &mut conf.cost.missing, UsageMissing::parse(args))
-    }),
+    once!(LLM_COST_USAGE_MISSING, cost.missing, |_, args| UsageMissing::parse(args)),
 ];
-
-fn once<T>(name: &str, field: &mut Option<T>, parsed: Result<T, String>) -> Result<(), String> {
-    if field.is_some() {
-        return Err(duplicate(name));
-    }
-    *field = Some(parsed?);
-    Ok(())
-}
 
 impl LocConf {
     /// The location's prices, where requests are billed.

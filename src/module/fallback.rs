@@ -8,14 +8,13 @@ use llm_core::fallback::{
 };
 use llm_core::health::Params;
 use llm_core::route::Routes;
-use llm_core::surface;
 use llm_core::units::parse_size;
 
-use crate::conf::{Command, LocConf, MainConf, Set};
+use crate::conf::{Command, LocConf, MainConf};
 use crate::ffi::Request;
 use crate::ffi::value::Reading;
 use crate::health;
-use crate::setting::{duplicate, put, set_switch};
+use crate::setting::{command, duplicate, inherit, list, once, put, switch, text, word};
 
 /// The zone where nothing else is written.
 pub const ZONE_NAME: &str = "llm_fallback";
@@ -81,27 +80,22 @@ pub struct Rules {
 impl Conf {
     /// Takes over what the enclosing level says and this one does not. Lists are replaced whole.
     pub fn inherit(&mut self, outer: &Self) {
-        fn take<T: Clone>(own: &mut Option<T>, outer: &Option<T>) {
-            if own.is_none() {
-                own.clone_from(outer);
-            }
-        }
-        take(&mut self.on, &outer.on);
-        take(&mut self.mode, &outer.mode);
-        take(&mut self.edges, &outer.edges);
-        take(&mut self.replaces, &outer.replaces);
-        take(&mut self.classes, &outer.classes);
-        take(&mut self.max_attempts, &outer.max_attempts);
-        take(&mut self.retry, &outer.retry);
-        take(&mut self.allow_streaming, &outer.allow_streaming);
-        take(&mut self.hold, &outer.hold);
-        take(&mut self.retry_budget, &outer.retry_budget);
-        take(&mut self.cooldown, &outer.cooldown);
-        take(&mut self.request_headers, &outer.request_headers);
-        take(&mut self.header_prefix, &outer.header_prefix);
-        take(&mut self.translation, &outer.translation);
-        take(&mut self.probes, &outer.probes);
-        take(&mut self.static_answer, &outer.static_answer);
+        inherit(&mut self.on, &outer.on);
+        inherit(&mut self.mode, &outer.mode);
+        inherit(&mut self.edges, &outer.edges);
+        inherit(&mut self.replaces, &outer.replaces);
+        inherit(&mut self.classes, &outer.classes);
+        inherit(&mut self.max_attempts, &outer.max_attempts);
+        inherit(&mut self.retry, &outer.retry);
+        inherit(&mut self.allow_streaming, &outer.allow_streaming);
+        inherit(&mut self.hold, &outer.hold);
+        inherit(&mut self.retry_budget, &outer.retry_budget);
+        inherit(&mut self.cooldown, &outer.cooldown);
+        inherit(&mut self.request_headers, &outer.request_headers);
+        inherit(&mut self.header_prefix, &outer.header_prefix);
+        inherit(&mut self.translation, &outer.translation);
+        inherit(&mut self.probes, &outer.probes);
+        inherit(&mut self.static_answer, &outer.static_answer);
     }
 
     /// `llm_fallback_probe` lines.
@@ -189,50 +183,20 @@ pub fn choose(
     Ok(Chosen { targets, policy, overrides, replaced: first != provider })
 }
 
-macro_rules! command {
-    ($directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
-    };
-}
-
 /// The room's directives.
 pub const COMMANDS: [Command; 17] = [
-    command!(LLM_FALLBACK, |args, conf| set_switch("llm_fallback", &mut conf.fallback.on, args)),
-    command!(LLM_FALLBACK_MODE, |args, conf| {
-        once("llm_fallback_mode", &mut conf.fallback.mode, Mode::parse(first(args)))
-    }),
-    command!(LLM_FALLBACK_ROUTE, |args, conf| {
-        conf.fallback.edges.get_or_insert_default().push(Edge::parse(args)?);
-        Ok(())
-    }),
-    command!(LLM_FALLBACK_REPLACE, |args, conf| {
-        conf.fallback.replaces.get_or_insert_default().push(Replace::parse(args)?);
-        Ok(())
-    }),
-    command!(LLM_FALLBACK_ON, |args, conf| {
-        once("llm_fallback_on", &mut conf.fallback.classes, ClassSet::parse(args))
-    }),
-    command!(LLM_FALLBACK_MAX_ATTEMPTS, |args, conf| {
-        let field = &mut conf.fallback.max_attempts;
-        once("llm_fallback_max_attempts", field, max_attempts(first(args)))
-    }),
-    command!(LLM_FALLBACK_RETRY, |args, conf| {
-        once("llm_fallback_retry", &mut conf.fallback.retry, RetryLine::parse(args))
-    }),
-    command!(LLM_FALLBACK_ALLOW_STREAMING, |args, conf| {
-        set_switch("llm_fallback_allow_streaming", &mut conf.fallback.allow_streaming, args)
-    }),
-    command!(LLM_FALLBACK_HOLD, |args, conf| {
-        once("llm_fallback_hold", &mut conf.fallback.hold, Hold::parse(first(args)))
-    }),
-    command!(LLM_FALLBACK_RETRY_BUDGET, |args, conf| {
-        let field = &mut conf.fallback.retry_budget;
-        once("llm_fallback_retry_budget", field, retry_budget(first(args)))
-    }),
-    Command { directive: &surface::LLM_FALLBACK_ZONE, set: Set::Main(set_zone), effect: None },
-    command!(LLM_FALLBACK_COOLDOWN, |args, conf| {
-        once("llm_fallback_cooldown", &mut conf.fallback.cooldown, Params::parse(args))
-    }),
+    switch!(LLM_FALLBACK, fallback.on),
+    word!(LLM_FALLBACK_MODE, fallback.mode, |_, word| Mode::parse(word)),
+    list!(LLM_FALLBACK_ROUTE, fallback.edges, |_, args| Edge::parse(args)),
+    list!(LLM_FALLBACK_REPLACE, fallback.replaces, |_, args| Replace::parse(args)),
+    once!(LLM_FALLBACK_ON, fallback.classes, |_, args| ClassSet::parse(args)),
+    word!(LLM_FALLBACK_MAX_ATTEMPTS, fallback.max_attempts, |_, word| max_attempts(word)),
+    once!(LLM_FALLBACK_RETRY, fallback.retry, |_, args| RetryLine::parse(args)),
+    switch!(LLM_FALLBACK_ALLOW_STREAMING, fallback.allow_streaming),
+    word!(LLM_FALLBACK_HOLD, fallback.hold, |_, word| Hold::parse(word)),
+    word!(LLM_FALLBACK_RETRY_BUDGET, fallback.retry_budget, |_, word| retry_budget(word)),
+    command!(main LLM_FALLBACK_ZONE, set_zone),
+    once!(LLM_FALLBACK_COOLDOWN, fallback.cooldown, |_, args| Params::parse(args)),
     command!(LLM_FALLBACK_PROBE, |args, conf| {
         let probe = ProbeLine::parse(args)?;
         let probes = conf.fallback.probes.get_or_insert_default();
@@ -245,22 +209,13 @@ pub const COMMANDS: [Command; 17] = [
         probes.push(probe);
         Ok(())
     }),
-    command!(LLM_FALLBACK_REQUEST_HEADERS, |args, conf| {
-        let field = &mut conf.fallback.request_headers;
-        once("llm_fallback_request_headers", field, Allowed::parse(args))
-    }),
-    command!(LLM_FALLBACK_HEADER_PREFIX, |args, conf| {
-        let field = &mut conf.fallback.header_prefix;
-        once("llm_fallback_header_prefix", field, header_prefix(first(args)))
-    }),
-    command!(LLM_FALLBACK_TRANSLATION_FALLBACK, |args, conf| {
-        let field = &mut conf.fallback.translation;
-        let parsed = TranslationFallback::parse(first(args));
-        once("llm_fallback_translation_fallback", field, parsed)
+    once!(LLM_FALLBACK_REQUEST_HEADERS, fallback.request_headers, |_, args| Allowed::parse(args)),
+    word!(LLM_FALLBACK_HEADER_PREFIX, fallback.header_prefix, |_, word| header_prefix(word)),
+    word!(LLM_FALLBACK_TRANSLATION_FALLBACK, fallback.translation, |_, word| {
+        TranslationFallback::parse(word)
     }),
     command!(LLM_FALLBACK_STATIC, |args, conf| {
-        let name = args.first().map(|name| (*name).to_owned());
-        put("llm_fallback_static", &mut conf.fallback.static_answer, args, name, "a file")
+        put("llm_fallback_static", &mut conf.fallback.static_answer, args, text(args), "a file")
     }),
 ];
 
@@ -278,18 +233,6 @@ fn set_zone(args: &[&str], conf: &mut MainConf) -> Result<(), String> {
         ));
     };
     conf.zone = Some(ZoneLine { name: (*name).to_owned(), bytes });
-    Ok(())
-}
-
-fn first<'a>(args: &[&'a str]) -> &'a str {
-    args.first().copied().unwrap_or_default()
-}
-
-fn once<T>(name: &str, field: &mut Option<T>, parsed: Result<T, String>) -> Result<(), String> {
-    if field.is_some() {
-        return Err(duplicate(name));
-    }
-    *field = Some(parsed?);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use llm_core::cost::{Bill, Status, UsageSource};
 use llm_core::error::Rejection;
 use llm_core::ratelimit::{
     Actual, Ask, Clerk, DenyReason, Described, Estimate, Headers, Held, Label, Mode, Refusal,
-    RuleSet, Subject,
+    Refused, RuleSet, Subject,
 };
 use llm_core::request::estimate_tokens;
 use llm_core::usage::Buckets;
@@ -56,6 +56,11 @@ impl Rules {
     fn asks(&self) -> bool {
         self.on && !self.set.is_empty()
     }
+
+    /// Whether a request passes that limits cannot be asked about.
+    fn forgives(&self, refusal: &Refusal) -> bool {
+        self.fail_open && refusal.reason.may_fail_open()
+    }
 }
 
 /// The limits of the request as a whole, before a target is looked for.
@@ -75,22 +80,14 @@ pub fn admit_request(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Resul
         rules.set.ask_request(&subject, keys, &estimate, &mut asks)
     });
     if let Err(refusal) = asked {
-        let forgiven = rules.fail_open && refusal.reason.may_fail_open();
-        return note(rules, ctx, refusal, forgiven);
+        let forgiven = rules.forgives(&refusal);
+        return note(rules, ctx, refusal, forgiven, Refusal::rejection);
     }
     let mut held = taken.request.borrow_mut();
     // Nothing is allocated under the lock.
     held.reserve_exact(asks.len());
     let refused = zone::clerk(r, |clerk| clerk.take(&asks, rules.mode, &mut held)).flatten();
-    taken.show(Headers::new(&held, refused.as_ref()));
-    taken.note_reserved(&held);
-    match refused {
-        None => Ok(()),
-        Some(refused) => {
-            let refusal = rules.set.refusal(&refused, unix_ms());
-            note(rules, ctx, refusal, !refused.is_binding)
-        }
-    }
+    note_taken(rules, ctx, &held, refused, Refusal::rejection)
 }
 
 /// The limits of a target and the budgets of its unit. What refuses is kept for the answer.
@@ -111,11 +108,9 @@ pub fn admit_target(
         zone::clerk(r, |clerk| settle_failed(clerk, &mut held));
     }
     let mut asks = Vec::new();
-    let refusal = ask_target(ctx, routed, target, &mut asks).err();
-    if let Some(refusal) = refusal {
-        let forgiven = rules.fail_open && refusal.reason.may_fail_open();
-        let reason = refusal.reason;
-        return note(rules, ctx, refusal, forgiven).map_err(|_| reason);
+    if let Err(refusal) = ask_target(ctx, routed, target, &mut asks) {
+        let forgiven = rules.forgives(&refusal);
+        return note(rules, ctx, refusal, forgiven, reason);
     }
     held.reserve_exact(asks.len());
     let refused = taken.with_keys(|keys| {
@@ -126,25 +121,14 @@ pub fn admit_target(
         })
     });
     let refused = refused.flatten();
-    taken.show(Headers::new(&held, refused.as_ref()));
-    taken.note_reserved(&held);
     if let Some(percent) = held.iter().filter_map(|one| one.budget_used_percent()).max() {
         taken.budget_used.set(Some(percent));
     }
-    match refused {
-        None => {
-            if rules.mode == Mode::Enforce {
-                // What refused a target before this one does not refuse the request.
-                taken.refusal.take();
-            }
-            Ok(())
-        }
-        Some(refused) => {
-            let refusal = rules.set.refusal(&refused, unix_ms());
-            let reason = refusal.reason;
-            note(rules, ctx, refusal, !refused.is_binding).map_err(|_| reason)
-        }
+    if refused.is_none() && rules.mode == Mode::Enforce {
+        // What refused a target before this one does not refuse the request.
+        taken.refusal.take();
     }
+    note_taken(rules, ctx, &held, refused, reason)
 }
 
 /// Whether a target would be admitted now; nothing is held afterwards.
@@ -160,8 +144,7 @@ pub fn may_admit_target(
     }
     let mut asks = Vec::new();
     if let Err(refusal) = ask_target(ctx, routed, target, &mut asks) {
-        let forgiven = rules.fail_open && refusal.reason.may_fail_open();
-        return if forgiven { Ok(()) } else { Err(refusal.reason) };
+        return if rules.forgives(&refusal) { Ok(()) } else { Err(refusal.reason) };
     }
     let mut held = Vec::with_capacity(asks.len());
     let refused = zone::clerk(r, |clerk| {
@@ -272,16 +255,37 @@ fn settle_failed(clerk: &mut Clerk<'_>, held: &mut Vec<Held>) {
     clerk.settle(held, &nothing, 0);
 }
 
+/// Keeps what was taken for the answer's headers, and what refuses, if anything does.
+fn note_taken<E>(
+    rules: &Rules,
+    ctx: &RequestCtx,
+    held: &[Held],
+    refused: Option<Refused>,
+    error: impl FnOnce(&Refusal) -> E,
+) -> Result<(), E> {
+    ctx.limits.show(Headers::new(held, refused.as_ref()));
+    ctx.limits.note_reserved(held);
+    let Some(refused) = refused else { return Ok(()) };
+    let refusal = rules.set.refusal(&refused, unix_ms());
+    note(rules, ctx, refusal, !refused.is_binding, error)
+}
+
 /// Keeps a refusal for variables and the answer; an error is one that binds.
-fn note(
+fn note<E>(
     rules: &Rules,
     ctx: &RequestCtx,
     refusal: Refusal,
     forgiven: bool,
-) -> Result<(), Rejection> {
-    let rejection = refusal.rejection();
+    error: impl FnOnce(&Refusal) -> E,
+) -> Result<(), E> {
+    let passes = forgiven || rules.dry_run;
+    let noted = if passes { Ok(()) } else { Err(error(&refusal)) };
     ctx.limits.refusal.replace(Some(refusal));
-    if forgiven || rules.dry_run { Ok(()) } else { Err(rejection) }
+    noted
+}
+
+fn reason(refusal: &Refusal) -> DenyReason {
+    refusal.reason
 }
 
 fn subject<'a>(ctx: &'a RequestCtx, routed: &'a Routed, index: usize) -> Subject<'a> {

@@ -136,6 +136,24 @@ impl<'t> Verdict<'t> {
 }
 
 impl Client {
+    /// A key that works, for everything, and belongs to nobody.
+    #[must_use]
+    pub fn new(key_id: &str, digest: Digest) -> Self {
+        Self {
+            key_id: key_id.into(),
+            state: State::Active,
+            digest,
+            old: None,
+            org: None,
+            project: None,
+            client: None,
+            tier: None,
+            models: None,
+            expires_s: None,
+            created_s: None,
+        }
+    }
+
     /// Whether the key is of this organisation and this project; `None` asks for nothing.
     #[must_use]
     pub fn is_of(&self, org: Option<&str>, project: Option<&str>) -> bool {

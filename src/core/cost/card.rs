@@ -7,10 +7,10 @@ use std::collections::btree_map::Entry;
 
 use super::line::{CACHED_RATE, CachedRateLine, RATE, RATE_UNIT, RateLine, RateUnitLine};
 use super::rate::{Rate, Rates};
-use crate::fallback::Pattern;
+use crate::pattern::{Pattern, fold};
 
 /// What prices are counted in unless said otherwise.
-const DEFAULT_UNIT: &str = "usd";
+pub const DEFAULT_UNIT: &str = "usd";
 
 /// Longer names are folded on the heap.
 const FOLDED_BYTES: usize = 256;
@@ -158,7 +158,7 @@ impl RateCard {
             }
         }
         for name in configured {
-            let provider = self.providers.get(&fold(name));
+            let provider = self.providers.get(&*fold(name));
             if !self.is_empty() && provider.is_none_or(|provider| provider.rates.is_empty()) {
                 warnings.push(format!(
                     "no \"{RATE}\" is for \"{name}\", its requests have no cost and the status \
@@ -171,7 +171,7 @@ impl RateCard {
     }
 
     fn entry(&mut self, name: &str) -> &mut Provider {
-        let provider = self.providers.entry(fold(name)).or_default();
+        let provider = self.providers.entry(fold(name).into_owned()).or_default();
         if provider.name.is_empty() {
             name.clone_into(&mut provider.name);
         }
@@ -183,7 +183,7 @@ impl<T: Copy> Prices<T> {
     /// Whether there was no price for the pattern yet.
     fn add(&mut self, pattern: &str, price: T) -> bool {
         if !pattern.contains('*') {
-            return match self.exact.entry(fold(pattern)) {
+            return match self.exact.entry(fold(pattern).into_owned()) {
                 Entry::Vacant(vacant) => {
                     vacant.insert(price);
                     true
@@ -198,7 +198,7 @@ impl<T: Copy> Prices<T> {
     }
 
     fn sort(&mut self) {
-        self.wildcards.sort_by(|(a, _), (b, _)| b.rank().cmp(&a.rank()).then(a.cmp(b)));
+        self.wildcards.sort_by(|(a, _), (b, _)| a.best_first(b));
     }
 
     /// The price of a model; its name is in lower case.
@@ -226,10 +226,6 @@ impl<T> Default for Prices<T> {
 
 fn duplicate(directive: &str, provider: &str, pattern: &str) -> String {
     format!("duplicate \"{directive} {provider} {pattern}\", a model has one price")
-}
-
-fn fold(name: &str) -> String {
-    name.to_lowercase()
 }
 
 /// Calls `ask` with the name in lower case, without the heap for any usual name.

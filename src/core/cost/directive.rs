@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::UsageMissing;
-use crate::units::{parse_size, parse_time_ms};
+use crate::units::{Zero, parse_size, time_ms};
 
 /// Where events go: `llm_cost_backend`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,25 +90,25 @@ pub struct JournalLine {
 /// The smallest journal.
 const MIN_JOURNAL_BYTES: u64 = 1 << 20;
 
-impl JournalLine {
-    /// The journal in a directory, with what holds when nothing else is said.
-    #[must_use]
-    pub fn new(directory: &str) -> Self {
+impl Default for JournalLine {
+    fn default() -> Self {
         Self {
-            directory: directory.to_owned(),
+            directory: "llm/journal".to_owned(),
             max_bytes: 1 << 30,
             sync_ms: 1000,
             full: Full::default(),
         }
     }
+}
 
+impl JournalLine {
     /// The journal that `<dir> [max=] [sync=] [full=]` says.
     pub fn parse(args: &[&str]) -> Result<Self, String> {
         const DIRECTIVE: &str = "llm_cost_journal";
         let [directory, options @ ..] = args else {
             return Err(format!("\"{DIRECTIVE}\" needs a directory"));
         };
-        let mut line = Self::new(&file_path(DIRECTIVE, directory)?);
+        let mut line = Self { directory: file_path(DIRECTIVE, directory)?, ..Self::default() };
         let mut seen = Vec::new();
         for option in options {
             let Some((key @ ("max" | "sync" | "full"), value)) = option.split_once('=') else {
@@ -128,7 +128,7 @@ impl JournalLine {
                     line.max_bytes = bytes.ok_or_else(|| invalid("give at least 1m such as 1g"))?;
                 }
                 ("sync", time) => {
-                    let ms = parse_time_ms(time).filter(|&ms| ms > 0);
+                    let ms = time_ms(time, Zero::Refused);
                     line.sync_ms = ms.ok_or_else(|| invalid("give a time such as 1s"))?;
                 }
                 (_, "drop") => line.full = Full::Drop,

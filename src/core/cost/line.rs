@@ -2,7 +2,7 @@
 //! whether the lines fit together is for the card.
 
 use super::Rate;
-use crate::request::MAX_MODEL_BYTES;
+use crate::route::model_name;
 
 pub(super) const RATE: &str = "llm_cost_rate";
 pub(super) const CACHED_RATE: &str = "llm_cost_cached_rate";
@@ -60,7 +60,7 @@ impl RateLine {
         };
         Ok(Self {
             provider: provider_name(RATE, provider)?,
-            pattern: model_pattern(RATE, pattern)?,
+            pattern: model_name(RATE, pattern)?,
             input: rate(RATE, input)?,
             output: rate(RATE, output)?,
         })
@@ -90,7 +90,7 @@ impl CachedRateLine {
         };
         Ok(Self {
             provider: provider_name(CACHED_RATE, provider)?,
-            pattern: model_pattern(CACHED_RATE, pattern)?,
+            pattern: model_name(CACHED_RATE, pattern)?,
             read: rate(CACHED_RATE, read)?,
             write,
             write_1h,
@@ -142,19 +142,6 @@ fn provider_name(directive: &str, name: &str) -> Result<String, String> {
         ));
     }
     Ok(name.to_owned())
-}
-
-fn model_pattern(directive: &str, pattern: &str) -> Result<String, String> {
-    if pattern.trim().is_empty()
-        || pattern.contains(char::is_control)
-        || pattern.len() > MAX_MODEL_BYTES
-    {
-        return Err(format!(
-            "invalid model name {pattern:?} in \"{directive}\", use 1 to {MAX_MODEL_BYTES} bytes \
-             without control characters"
-        ));
-    }
-    Ok(pattern.to_owned())
 }
 
 fn rate(directive: &str, text: &str) -> Result<Rate, String> {

@@ -3,6 +3,8 @@
 
 use std::time::UNIX_EPOCH;
 
+use crate::date::days_of;
+
 /// Longer times are nonsense.
 const MAX_MS: u64 = 366 * 86_400_000;
 
@@ -203,7 +205,7 @@ fn rfc3339_ms(text: &str) -> Option<u64> {
         "" => 0,
         _ => decimal(&format!("0{fraction}"), 1000)?,
     };
-    let seconds = days_from_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
+    let seconds = days_of(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
         - zone_seconds(zone)?;
     u64::try_from(seconds).ok()?.checked_mul(1000)?.checked_add(fraction_ms)
 }
@@ -221,16 +223,6 @@ fn zone_seconds(zone: &str) -> Option<i64> {
     };
     let (hours, minutes) = (two(hours)?, two(minutes)?);
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
-}
-
-/// Days since 1970-01-01 of a date of the Gregorian calendar. The year begins in March here, so that
-/// the leap day is its last one.
-fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month > 2 { year } else { year - 1 };
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
-        - 719_468
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 pub use line::{Edge, Node, Replace};
 
-use super::pattern::Pattern;
+use crate::pattern::{Pattern, fold};
 use crate::route::Routes;
 
 /// The `llm_fallback_route` and `llm_fallback_replace` lines of a block, in the order they were
@@ -186,7 +186,7 @@ impl Index {
 
     /// The steps of the most specific `from` that this target is.
     fn steps(&self, provider: usize, model: Option<&str>) -> impl Iterator<Item = &Step> {
-        let model = model.map(str::to_lowercase);
+        let model = model.map(fold);
         let groups = self.groups.get(provider).map(Vec::as_slice).unwrap_or_default();
         let is_of = |pattern: &Pattern| model.as_deref().is_some_and(|name| pattern.matches(name));
         let group = groups.iter().find(|group| group.pattern.as_ref().is_none_or(is_of));

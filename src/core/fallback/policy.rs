@@ -2,7 +2,7 @@
 //! parser's words say what to change.
 
 use super::ClassSet;
-use crate::units::parse_time_ms;
+use crate::units::{Zero, parse_time_ms, time_ms};
 
 /// How failures of one location are answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,7 +219,7 @@ impl ProbeLine {
                 return Err(format!("duplicate \"{key}\" in \"{DIRECTIVE}\": \"{option}\""));
             }
             seen.push(key);
-            let time = parse_time_ms(value).filter(|ms| *ms > 0);
+            let time = time_ms(value, Zero::Refused);
             let is_path = value.starts_with('/') && value.bytes().all(|b| b.is_ascii_graphic());
             match (key, time) {
                 ("uri", _) if is_path => value.clone_into(&mut probe.uri),

@@ -1,6 +1,6 @@
 //! What does `llm_fallback_cooldown` say?
 
-use crate::units::parse_time_ms;
+use crate::units::{Zero, time_ms};
 
 const DIRECTIVE: &str = "llm_fallback_cooldown";
 
@@ -41,7 +41,7 @@ impl Params {
         let [cooldown, options @ ..] = args else {
             return Err(format!("\"{DIRECTIVE}\" needs a time"));
         };
-        let cooldown_ms = parse_time_ms(cooldown).filter(|ms| *ms > 0).ok_or_else(|| {
+        let cooldown_ms = time_ms(cooldown, Zero::Refused).ok_or_else(|| {
             format!("invalid time \"{cooldown}\" in \"{DIRECTIVE}\", give one such as 10s")
         })?;
         let mut params = Self { cooldown_ms, ..Self::default() };
@@ -70,9 +70,9 @@ impl Params {
 
     fn set(&mut self, key: &str, value: &str) -> Option<()> {
         match key {
-            "max" => self.max_ms = parse_time_ms(value).filter(|ms| *ms > 0)?,
+            "max" => self.max_ms = time_ms(value, Zero::Refused)?,
             "fails" => self.fails = value.parse().ok()?,
-            "window" => self.window_ms = parse_time_ms(value).filter(|ms| *ms > 0)?,
+            "window" => self.window_ms = time_ms(value, Zero::Refused)?,
             "ratio" => self.ratio_permille = permille(value)?,
             "min" => self.min = value.parse().ok().filter(|min| *min > 0)?,
             _ => return None,

@@ -15,7 +15,7 @@ use super::line::{
 use super::spend::Cap;
 use super::window::{Calendar, TimeZone};
 use crate::cost::Pico;
-use crate::fallback::Pattern;
+use crate::pattern::Pattern;
 
 /// What a location says about limits and budgets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

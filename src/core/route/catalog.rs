@@ -1,10 +1,10 @@
 //! Which line of the catalog does a model's name match? Exact names are one hash look-up however many
 //! there are; wildcards are tried best first.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::{Pattern, Routes};
+use super::Routes;
+use crate::pattern::{Pattern, fold};
 
 /// The lists of a [`Routes`], ready for look-ups. Names are folded to lower case.
 #[derive(Debug, Default)]
@@ -26,9 +26,8 @@ pub(super) struct Target {
 
 #[derive(Debug)]
 struct Wildcard {
-    /// The literal parts around the stars.
-    parts: Vec<String>,
-    /// Whether one of them has a slash.
+    pattern: Pattern,
+    /// Whether a slash is among its literal characters.
     slash: bool,
     provider: usize,
 }
@@ -40,18 +39,17 @@ impl Index {
         for (at, provider) in routes.providers.iter().enumerate() {
             index.providers.entry(fold(&provider.name).into_owned()).or_insert(at);
         }
-        for pattern in &routes.patterns {
-            let Some(provider) = index.provider(&pattern.provider) else { continue };
-            let text = fold(&pattern.pattern).into_owned();
-            if pattern.is_exact() {
-                index.exact.entry(text).or_insert(provider);
+        for line in &routes.patterns {
+            let Some(provider) = index.provider(&line.provider) else { continue };
+            if line.is_exact() {
+                index.exact.entry(fold(&line.pattern).into_owned()).or_insert(provider);
             } else {
-                let parts = text.split('*').map(str::to_owned).collect();
-                let slash = text.contains('/');
-                index.wildcards.push(Wildcard { parts, slash, provider });
+                let pattern = Pattern::new(&line.pattern);
+                let slash = pattern.text().contains('/');
+                index.wildcards.push(Wildcard { pattern, slash, provider });
             }
         }
-        index.wildcards.sort_by(|a, b| b.rank().cmp(&a.rank()).then(a.parts.cmp(&b.parts)));
+        index.wildcards.sort_by(|a, b| a.pattern.best_first(&b.pattern));
         for (at, alias) in routes.aliases.iter().enumerate() {
             let Some(provider) = index.provider(&alias.provider) else { continue };
             let target = Target { provider, alias: at };
@@ -83,7 +81,7 @@ impl Index {
     pub(super) fn allows(&self, model: &str, provider: usize) -> bool {
         let model = fold(model);
         self.exact.get(model.as_ref()) == Some(&provider)
-            || self.wildcards.iter().any(|w| w.provider == provider && w.matches(&model))
+            || self.wildcards.iter().any(|w| w.provider == provider && w.pattern.matches(&model))
     }
 
     fn matching(&self, model: &str, accept: impl Fn(&Wildcard) -> bool) -> Option<usize> {
@@ -91,45 +89,7 @@ impl Index {
         if let Some(&provider) = self.exact.get(model.as_ref()) {
             return Some(provider);
         }
-        let best = self.wildcards.iter().find(|w| accept(w) && w.matches(&model));
+        let best = self.wildcards.iter().find(|w| accept(w) && w.pattern.matches(&model));
         best.map(|wildcard| wildcard.provider)
-    }
-}
-
-impl Wildcard {
-    /// More literal characters win, then more of them before the first star, then fewer stars.
-    fn rank(&self) -> (usize, usize, std::cmp::Reverse<usize>) {
-        let literal = self.parts.iter().map(String::len).sum();
-        let prefix = self.parts.first().map_or(0, String::len);
-        (literal, prefix, std::cmp::Reverse(self.parts.len()))
-    }
-
-    fn matches(&self, model: &str) -> bool {
-        let [first, middle @ .., last] = self.parts.as_slice() else { return false };
-        let Some(rest) = model.strip_prefix(first.as_str()) else { return false };
-        let Some(mut rest) = rest.strip_suffix(last.as_str()) else { return false };
-        // Taking each part at its first place leaves the most for those behind it.
-        for part in middle {
-            let Some((_, behind)) = rest.split_once(part.as_str()) else { return false };
-            rest = behind;
-        }
-        true
-    }
-}
-
-impl Pattern {
-    /// Whether the pattern is one model's name.
-    #[must_use]
-    pub fn is_exact(&self) -> bool {
-        !self.pattern.contains('*')
-    }
-}
-
-/// Names are compared without regard to case.
-pub(super) fn fold(name: &str) -> Cow<'_, str> {
-    if name.is_ascii() && !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Borrowed(name)
-    } else {
-        Cow::Owned(name.to_lowercase())
     }
 }

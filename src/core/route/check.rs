@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::catalog::fold;
 use super::{Provider, Routes, Version};
+use crate::pattern::fold;
 
 impl Routes {
     /// The first contradiction, in words that say what to change.

@@ -2,7 +2,7 @@
 //! whether the lines fit together is for the check.
 
 use crate::dialect::Dialect;
-use crate::units;
+use crate::units::{Zero, time_ms};
 
 /// One provider, as its `llm_proxy_route` line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +158,12 @@ impl Pattern {
         let pattern = model_name(DIRECTIVE, pattern)?;
         Ok(Self { pattern, provider: provider_name(DIRECTIVE, provider)? })
     }
+
+    /// Whether the pattern is one model's name.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.pattern.contains('*')
+    }
 }
 
 impl Alias {
@@ -228,7 +234,8 @@ fn upstream_name(name: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-fn model_name(directive: &str, name: &str) -> Result<String, String> {
+/// The name or pattern of a model, in any directive.
+pub(crate) fn model_name(directive: &str, name: &str) -> Result<String, String> {
     if name.trim().is_empty()
         || name.contains(char::is_control)
         || name.len() > crate::request::MAX_MODEL_BYTES
@@ -272,15 +279,8 @@ fn switch(option: &str, value: &str) -> Result<bool, String> {
     }
 }
 
-/// Whether a time of zero means something.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Zero {
-    Off,
-    Refused,
-}
-
 fn time(option: &str, value: &str, zero: Zero) -> Result<u64, String> {
-    let time = units::parse_time_ms(value).filter(|&ms| ms > 0 || zero == Zero::Off);
+    let time = time_ms(value, zero);
     time.ok_or_else(|| {
         format!("invalid time in \"{option}\" in \"{ROUTE}\", give one such as 30s or 500ms")
     })

@@ -4,7 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use llm_core::surface::{Arity, directives, headers, reference, variables};
+use llm_core::cost::{Backends, JournalLine, TableName, UsageMissing};
+use llm_core::fallback::{
+    Allowed, ClassSet, Hold, Mode, Policy, TranslationFallback, max_attempts, retry_budget,
+};
+use llm_core::health::Params;
+use llm_core::ratelimit::{Basis, Reserve, Unpriced, time_zone};
+use llm_core::surface::{self, Arity, Directive, directives, headers, reference, variables};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -88,6 +94,40 @@ fn rows_are_well_formed() {
     for variable in variables() {
         assert!(names.insert(variable.name) && variable.name.starts_with("llm_"));
     }
+}
+
+/// The row's default, as the arguments that could be written.
+fn default_of(row: &Directive) -> Vec<&'static str> {
+    row.default.unwrap().split(' ').collect()
+}
+
+#[test]
+fn what_a_row_says_holds_where_nothing_is_written() {
+    let args = default_of;
+    let word = |row| default_of(row)[0];
+    assert_eq!(Mode::parse(word(&surface::LLM_FALLBACK_MODE)), Ok(Mode::default()));
+    assert_eq!(Hold::parse(word(&surface::LLM_FALLBACK_HOLD)), Ok(Hold::default()));
+    assert_eq!(ClassSet::parse(&args(&surface::LLM_FALLBACK_ON)), Ok(ClassSet::default()));
+    assert_eq!(Params::parse(&args(&surface::LLM_FALLBACK_COOLDOWN)), Ok(Params::default()));
+    let most = max_attempts(word(&surface::LLM_FALLBACK_MAX_ATTEMPTS));
+    assert_eq!(most, Ok(Policy::MAX_ATTEMPTS));
+    assert_eq!(retry_budget(word(&surface::LLM_FALLBACK_RETRY_BUDGET)), Ok(None));
+    let allowed = Allowed::parse(&args(&surface::LLM_FALLBACK_REQUEST_HEADERS));
+    assert_eq!(allowed, Ok(Allowed::default()));
+    let translation = word(&surface::LLM_FALLBACK_TRANSLATION_FALLBACK);
+    assert_eq!(TranslationFallback::parse(translation), Ok(TranslationFallback::default()));
+    for row in [&surface::LLM_RATELIMIT_MODEL_BASIS, &surface::LLM_RATELIMIT_PROVIDER_BASIS] {
+        assert_eq!(Basis::parse(row.name(), word(row)), Ok(Basis::default()));
+    }
+    let reserve = word(&surface::LLM_RATELIMIT_RESERVE_TOKENS);
+    assert_eq!(Reserve::parse(reserve), Ok(Reserve::default()));
+    assert_eq!(time_zone(word(&surface::LLM_RATELIMIT_SPEND_TIMEZONE)), Ok(Default::default()));
+    assert_eq!(Unpriced::parse(word(&surface::LLM_RATELIMIT_UNPRICED)), Ok(Unpriced::default()));
+    assert_eq!(Backends::parse(&args(&surface::LLM_COST_BACKEND)), Ok(Backends::default()));
+    assert_eq!(TableName::parse(&args(&surface::LLM_COST_TABLE)), Ok(TableName::default()));
+    assert_eq!(JournalLine::parse(&args(&surface::LLM_COST_JOURNAL)), Ok(JournalLine::default()));
+    let missing = UsageMissing::parse(&args(&surface::LLM_COST_USAGE_MISSING));
+    assert_eq!(missing, Ok(UsageMissing::default()));
 }
 
 #[test]

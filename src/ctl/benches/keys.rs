@@ -5,24 +5,19 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use llm_core::auth::client::{Client, Digest, SALT_BYTES, State, Table};
+use llm_core::auth::client::{Client, Digest, SALT_BYTES, Table};
 
 const KEYS: usize = 100_000;
 
 fn key(number: usize) -> Client {
-    let secret = secret(number);
+    let digest = Digest::new([3; SALT_BYTES], secret(number).as_bytes());
     Client {
-        key_id: format!("da-sk-acme-project-{number}").into(),
-        state: State::Active,
-        digest: Digest::new([3; SALT_BYTES], secret.as_bytes()),
-        old: None,
         org: Some("acme".into()),
         project: Some(format!("project-{}", number % 100).into()),
         client: Some(format!("30000000-0000-0001-0001-{number:012}").into()),
         tier: Some("basic".into()),
-        models: None,
         expires_s: Some(u64::MAX),
-        created_s: None,
+        ..Client::new(&format!("da-sk-acme-project-{number}"), digest)
     }
 }
 

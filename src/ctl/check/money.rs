@@ -1,12 +1,11 @@
 //! Is everything that may be sent priced, and can every cap and limit bind?
 
 use llm_core::auth::client::covers;
+use llm_core::cost::DEFAULT_UNIT;
 
 use super::{Subject, World};
 use crate::conf::Directive;
 use crate::finding::Report;
-
-const DEFAULT_UNIT: &str = "usd";
 
 pub(super) fn check(subject: &Subject<'_>, world: &World<'_>, report: &mut Report) {
     check_limits(subject, world, report);

@@ -36,9 +36,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
 fn issue(issue: &Issue, out: &mut dyn Write) -> Result<Done, Failure> {
     check_id(&issue.id)?;
     let now_s = time::now_s();
+    let (secret, digest) = new_secret()?;
+    let blank = Client::new(&issue.id, digest);
     let mut client = match &issue.manifest {
-        Some(path) => of_manifest(path, &issue.id)?,
-        None => blank(&issue.id)?,
+        Some(path) => of_manifest(path, blank)?,
+        None => blank,
     };
     let take = |own: &mut Option<Arc<str>>, given: &Option<String>| {
         if let Some(given) = given {
@@ -72,8 +74,6 @@ fn issue(issue: &Issue, out: &mut dyn Write) -> Result<Done, Failure> {
     }
     client.created_s = Some(now_s);
     let mut file = KeyFile::open_or_new(&issue.file)?;
-    let (secret, digest) = new_secret()?;
-    client.digest = digest;
     if !file.table.push(client) {
         return Err(Failure::new(format!(
             "key \"{0}\" exists, give it a new secret with: llmctl key rotate --file {1} {0}",
@@ -100,34 +100,17 @@ fn check_id(id: &str) -> Result<(), Failure> {
     )))
 }
 
-fn blank(id: &str) -> Result<Client, Failure> {
-    let (_, digest) = new_secret()?;
-    Ok(Client {
-        key_id: id.into(),
-        state: State::Active,
-        digest,
-        old: None,
-        org: None,
-        project: None,
-        client: None,
-        tier: None,
-        models: None,
-        expires_s: None,
-        created_s: None,
-    })
-}
-
 /// What a manifest says about a key.
-fn of_manifest(path: &Path, id: &str) -> Result<Client, Failure> {
+fn of_manifest(path: &Path, mut client: Client) -> Result<Client, Failure> {
     let loaded = manifest::load(path)?;
     let found = loaded.manifest.as_ref().ok_or_else(|| {
         Failure::new(format!("manifest \"{}\" has errors, see: llmctl check", path.display()))
     })?;
-    let mut client = blank(id)?;
     for organization in &found.organizations {
         for project in &organization.projects {
             for owner in &project.clients {
-                let Some(key) = owner.api_keys.iter().find(|key| key.key_id == id) else {
+                let Some(key) = owner.api_keys.iter().find(|key| *key.key_id == *client.key_id)
+                else {
                     continue;
                 };
                 client.org = Some(organization.organization_slug.as_str().into());
@@ -148,7 +131,7 @@ fn of_manifest(path: &Path, id: &str) -> Result<Client, Failure> {
             }
         }
     }
-    Err(Failure::new(format!("manifest \"{}\" has no key \"{id}\"", path.display())))
+    Err(Failure::new(format!("manifest \"{}\" has no key \"{}\"", path.display(), client.key_id)))
 }
 
 fn change(

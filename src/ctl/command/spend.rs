@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use llm_core::surface;
+
 use super::{Done, Failure};
 use crate::spend::{By, Query, is_table, journal, postgres, sqlite, view};
 use crate::time;
@@ -28,10 +30,10 @@ pub struct Args {
     #[arg(long, value_name = "WHEN")]
     pub until: Option<String>,
     /// The SQLite file, the journal's folder, or PostgreSQL's address: its text, env:NAME or file:PATH
-    #[arg(long, value_name = "PATH|DSN", default_value = "llm/cost.db")]
+    #[arg(long, value_name = "PATH|DSN", default_value = surface::LLM_COST_PATH.default.unwrap_or_default())]
     pub db: String,
     /// The table
-    #[arg(long, default_value = "llm_cost_events")]
+    #[arg(long, default_value = surface::LLM_COST_TABLE.default.unwrap_or_default())]
     pub table: String,
     /// How to show the sums
     #[arg(long, value_enum, default_value_t)]

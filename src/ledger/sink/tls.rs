@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
@@ -15,6 +15,7 @@ use rustls_native_certs::load_native_certs;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Failure;
+use crate::tls::{AnyCertificate, algorithms};
 
 /// How much of the server is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +47,11 @@ pub(super) struct TlsWish {
 impl TlsWish {
     /// Reads certificates.
     pub(super) fn connector(&self) -> Result<MakeRustlsConnect, Failure> {
-        // By name: a provider of the process would be shared with whatever else nginx has loaded.
-        let provider = Arc::new(ring::default_provider());
+        let provider = algorithms();
         let verifier: Arc<dyn ServerCertVerifier> = match self.check {
+            // The traffic is encrypted, for whomever.
             Check::NoTls | Check::NothingButTry | Check::Nothing => {
-                Arc::new(AnyCertificate(Arc::clone(&provider)))
+                Arc::new(AnyCertificate::new(Arc::clone(&provider)))
             }
             Check::Authority => Arc::new(AnyName(self.verifier(&provider)?)),
             Check::AuthorityAndName => self.verifier(&provider)?,
@@ -112,50 +113,9 @@ fn failure(error: impl std::fmt::Display) -> Failure {
     Failure::moment(error)
 }
 
-/// `require`: the traffic is encrypted, for whomever.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
 /// `verify-ca`: a certificate of the authority, whatever its name.
 #[derive(Debug)]
 struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
 
 impl ServerCertVerifier for AnyName {
     fn verify_server_cert(

@@ -49,9 +49,7 @@ fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Lo
     let mut first = None;
     let mut earliest_ms: Option<u64> = None;
     for index in from..routed.targets.len() {
-        let fits = check(r, ctx, routed, index, look);
-        let admitted = fits.and_then(|()| admit(r, ctx, routed, index, look));
-        let reason = match admitted {
+        let reason = match fits(r, ctx, routed, index, look) {
             Ok(()) => return Pick::Target(index),
             // Not to be routed around: it would be an expensive way to use up a budget.
             Err((SkipReason::Budget | SkipReason::Limit, _))
@@ -74,7 +72,19 @@ fn look(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, from: usize, look: Lo
     reason.map_or(Pick::None, |reason| Pick::Skipped(reason, earliest_ms))
 }
 
-/// The limits of a target and the budgets of its unit come last: what they take must be used.
+/// Whether a target can be tried. Its limits and the budgets of its unit come last: what they take must
+/// be used.
+fn fits(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    routed: &Routed,
+    index: usize,
+    look: Look,
+) -> Result<(), Unfit> {
+    check(r, ctx, routed, index, look)?;
+    admit(r, ctx, routed, index, look)
+}
+
 fn admit(
     r: Request<'_>,
     ctx: &RequestCtx,
@@ -94,8 +104,8 @@ fn admit(
 
 /// Takes the best of the targets where all that could serve the request are benched.
 pub fn pick_benched(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Pick {
-    let fits = |index: &usize| check(r, ctx, routed, *index, Look::Peek).is_ok();
-    let indexes: Vec<_> = (0..routed.targets.len()).filter(fits).collect();
+    let could_serve = |index: &usize| check(r, ctx, routed, *index, Look::Peek).is_ok();
+    let indexes: Vec<_> = (0..routed.targets.len()).filter(could_serve).collect();
     let places: Vec<_> = indexes.iter().map(|index| places(r, ctx, routed, *index)).collect();
     let best = health::best_benched(r, &places).and_then(|best| indexes.get(best)).copied();
     let Some(best) = best.filter(|best| check(r, ctx, routed, *best, Look::Take).is_ok()) else {
@@ -374,9 +384,7 @@ pub(super) fn note_failure(
 fn tell_rest(r: Request<'_>, ctx: &RequestCtx) {
     let Some(routed) = ctx.routed() else { return };
     for index in routed.current.get() + 1..routed.targets.len() {
-        let fits = check(r, ctx, &routed, index, Look::Peek)
-            .and_then(|()| admit(r, ctx, &routed, index, Look::Peek));
-        if let Err((reason, _)) = fits {
+        if let Err((reason, _)) = fits(r, ctx, &routed, index, Look::Peek) {
             tell_skipped(ctx, &routed, index, reason);
         }
     }

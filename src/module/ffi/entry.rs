@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
 
+use llm_core::surface;
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_array_push, ngx_chain_t, ngx_command_t, ngx_conf_t,
     ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
@@ -94,7 +95,7 @@ fn prepare_ledger(cf: *mut ngx_conf_t, main: &mut MainConf) -> Result<(), String
         let (name, bytes) = main.limit_lines.zone();
         let zone = Zone::add(cf, name, bytes)?;
         let state = match &main.limit_lines.state {
-            None => Some("llm/state"),
+            None => surface::LLM_RATELIMIT_STATE.default,
             Some(written) => written.as_deref(),
         };
         main.limits = Some(Board { zone, state: state.map(|path| reading.prefixed(path)) });
@@ -301,35 +302,24 @@ unsafe extern "C" fn log_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     })
 }
 
-unsafe extern "C" fn models_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
-    fenced("models handler", NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
-        // SAFETY: nginx passes a live request.
-        match unsafe { Request::from_ptr(r) } {
-            Some(r) => proxy::list_models(r),
-            None => code::ERROR,
+/// What makes a location's answers.
+macro_rules! content_handler {
+    ($handler:ident, $name:literal, $answer:path) => {
+        unsafe extern "C" fn $handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+            fenced($name, NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
+                // SAFETY: nginx passes a live request.
+                match unsafe { Request::from_ptr(r) } {
+                    Some(r) => $answer(r),
+                    None => code::ERROR,
+                }
+            })
         }
-    })
+    };
 }
 
-unsafe extern "C" fn metrics_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
-    fenced("metrics handler", NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
-        // SAFETY: nginx passes a live request.
-        match unsafe { Request::from_ptr(r) } {
-            Some(r) => metrics::export(r),
-            None => code::ERROR,
-        }
-    })
-}
-
-unsafe extern "C" fn status_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
-    fenced("status handler", NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
-        // SAFETY: nginx passes a live request.
-        match unsafe { Request::from_ptr(r) } {
-            Some(r) => metrics::status(r),
-            None => code::ERROR,
-        }
-    })
-}
+content_handler!(models_handler, "models handler", proxy::list_models);
+content_handler!(metrics_handler, "metrics handler", metrics::export);
+content_handler!(status_handler, "status handler", metrics::status);
 
 unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     fenced("header filter", code::ERROR, || {

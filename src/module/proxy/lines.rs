@@ -3,10 +3,10 @@
 use llm_core::dialect::Dialect;
 use llm_core::route::{Alias, Pattern, Provider, RouteLine, Routes, Version};
 use llm_core::surface;
-use llm_core::units::parse_time_ms;
+use llm_core::units::{Zero, time_ms};
 
 use crate::conf::{Command, Effect, Set};
-use crate::setting::{Zero, duplicate, put, set, set_size, set_switch, set_time};
+use crate::setting::{command, duplicate, inherit, list, put, set, set_size, set_time, switch};
 
 /// What was written at one level; `None` is "not written here".
 #[derive(Default)]
@@ -81,32 +81,27 @@ const MAX_RESPONSE_BYTES: usize = 10 << 20;
 impl Conf {
     /// Takes over what the enclosing level says and this one does not. Lists are replaced whole.
     pub fn inherit(&mut self, outer: &Self) {
-        fn take<T: Clone>(own: &mut Option<T>, outer: &Option<T>) {
-            if own.is_none() {
-                own.clone_from(outer);
-            }
-        }
-        take(&mut self.on, &outer.on);
-        take(&mut self.routes, &outer.routes);
-        take(&mut self.default_provider, &outer.default_provider);
-        take(&mut self.patterns, &outer.patterns);
-        take(&mut self.aliases, &outer.aliases);
-        take(&mut self.versions, &outer.versions);
-        take(&mut self.max_body_size, &outer.max_body_size);
-        take(&mut self.unparsed, &outer.unparsed);
-        take(&mut self.inject_usage, &outer.inject_usage);
-        take(&mut self.disclose_provider, &outer.disclose_provider);
-        take(&mut self.response_model, &outer.response_model);
-        take(&mut self.connect_timeout, &outer.connect_timeout);
-        take(&mut self.response_timeout, &outer.response_timeout);
-        take(&mut self.first_token_timeout, &outer.first_token_timeout);
-        take(&mut self.idle_timeout, &outer.idle_timeout);
-        take(&mut self.total_timeout, &outer.total_timeout);
-        take(&mut self.client_abort, &outer.client_abort);
-        take(&mut self.heartbeat, &outer.heartbeat);
-        take(&mut self.dialect_mode, &outer.dialect_mode);
-        take(&mut self.ingress_dialect, &outer.ingress_dialect);
-        take(&mut self.max_response_size, &outer.max_response_size);
+        inherit(&mut self.on, &outer.on);
+        inherit(&mut self.routes, &outer.routes);
+        inherit(&mut self.default_provider, &outer.default_provider);
+        inherit(&mut self.patterns, &outer.patterns);
+        inherit(&mut self.aliases, &outer.aliases);
+        inherit(&mut self.versions, &outer.versions);
+        inherit(&mut self.max_body_size, &outer.max_body_size);
+        inherit(&mut self.unparsed, &outer.unparsed);
+        inherit(&mut self.inject_usage, &outer.inject_usage);
+        inherit(&mut self.disclose_provider, &outer.disclose_provider);
+        inherit(&mut self.response_model, &outer.response_model);
+        inherit(&mut self.connect_timeout, &outer.connect_timeout);
+        inherit(&mut self.response_timeout, &outer.response_timeout);
+        inherit(&mut self.first_token_timeout, &outer.first_token_timeout);
+        inherit(&mut self.idle_timeout, &outer.idle_timeout);
+        inherit(&mut self.total_timeout, &outer.total_timeout);
+        inherit(&mut self.client_abort, &outer.client_abort);
+        inherit(&mut self.heartbeat, &outer.heartbeat);
+        inherit(&mut self.dialect_mode, &outer.dialect_mode);
+        inherit(&mut self.ingress_dialect, &outer.ingress_dialect);
+        inherit(&mut self.max_response_size, &outer.max_response_size);
     }
 
     /// The routes that the lines mean, checked.
@@ -226,19 +221,10 @@ impl Conf {
     }
 }
 
-macro_rules! command {
-    ($directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
-    };
-}
-
 /// The room's directives.
 pub const COMMANDS: [Command; 22] = [
-    command!(LLM_PROXY, |args, conf| set_switch("llm_proxy", &mut conf.proxy.on, args)),
-    command!(LLM_PROXY_ROUTE, |args, conf| {
-        conf.proxy.routes.get_or_insert_default().push(RouteLine::parse(args)?);
-        Ok(())
-    }),
+    switch!(LLM_PROXY, proxy.on),
+    list!(LLM_PROXY_ROUTE, proxy.routes, |_, args| RouteLine::parse(args)),
     command!(LLM_PROXY_DEFAULT_PROVIDER, |args, conf| {
         let word = |name: &str| Some(name.to_owned());
         set(
@@ -249,14 +235,8 @@ pub const COMMANDS: [Command; 22] = [
             "a provider",
         )
     }),
-    command!(LLM_PROXY_MODEL_PATTERN, |args, conf| {
-        conf.proxy.patterns.get_or_insert_default().push(Pattern::parse(args)?);
-        Ok(())
-    }),
-    command!(LLM_PROXY_MODEL_ALIAS, |args, conf| {
-        conf.proxy.aliases.get_or_insert_default().push(Alias::parse(args)?);
-        Ok(())
-    }),
+    list!(LLM_PROXY_MODEL_PATTERN, proxy.patterns, |_, args| Pattern::parse(args)),
+    list!(LLM_PROXY_MODEL_ALIAS, proxy.aliases, |_, args| Alias::parse(args)),
     command!(LLM_PROXY_MAX_BODY_SIZE, |args, conf| {
         set_size("llm_proxy_max_body_size", &mut conf.proxy.max_body_size, args)
     }),
@@ -268,16 +248,9 @@ pub const COMMANDS: [Command; 22] = [
         };
         set("llm_proxy_unparsed", &mut conf.proxy.unparsed, args, word, "\"reject\" or \"pass\"")
     }),
-    command!(LLM_PROXY_INJECT_USAGE, |args, conf| {
-        set_switch("llm_proxy_inject_usage", &mut conf.proxy.inject_usage, args)
-    }),
-    command!(LLM_PROXY_PROVIDER_VERSION, |args, conf| {
-        conf.proxy.versions.get_or_insert_default().push(Version::parse(args)?);
-        Ok(())
-    }),
-    command!(LLM_PROXY_DISCLOSE_PROVIDER, |args, conf| {
-        set_switch("llm_proxy_disclose_provider", &mut conf.proxy.disclose_provider, args)
-    }),
+    switch!(LLM_PROXY_INJECT_USAGE, proxy.inject_usage),
+    list!(LLM_PROXY_PROVIDER_VERSION, proxy.versions, |_, args| Version::parse(args)),
+    switch!(LLM_PROXY_DISCLOSE_PROVIDER, proxy.disclose_provider),
     command!(LLM_PROXY_RESPONSE_MODEL, |args, conf| {
         let word = |name: &str| match name {
             "effective" => Some(ResponseModel::Effective),
@@ -313,7 +286,7 @@ pub const COMMANDS: [Command; 22] = [
         let meant = match args {
             ["cancel"] => Some(ClientAbort::Cancel),
             ["finish"] => Some(ClientAbort::Finish(FINISH_MS)),
-            ["finish", time] => parse_time_ms(time).filter(|ms| *ms > 0).map(ClientAbort::Finish),
+            ["finish", time] => time_ms(time, Zero::Refused).map(ClientAbort::Finish),
             _ => None,
         };
         put(name, &mut conf.proxy.client_abort, args, meant, "\"cancel\" or \"finish [time]\"")
@@ -321,7 +294,7 @@ pub const COMMANDS: [Command; 22] = [
     command!(LLM_PROXY_HEARTBEAT, |args, conf| {
         let meant = match args {
             ["off"] => Some(0),
-            [time] => parse_time_ms(time).filter(|ms| *ms > 0),
+            [time] => time_ms(time, Zero::Refused),
             _ => None,
         };
         put("llm_proxy_heartbeat", &mut conf.proxy.heartbeat, args, meant, "a time or \"off\"")

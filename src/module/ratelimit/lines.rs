@@ -4,12 +4,11 @@ use llm_core::ratelimit::{
     Basis, Lines, Mode, PatternLine, Reserve, ReserveSpendLine, RuleLine, RuleSet, SpendLine,
     TimeZone, Unpriced, ZoneLine, number, path, time_zone,
 };
-use llm_core::surface;
 
 use super::Rules;
-use crate::conf::{Command, MainConf, Set};
+use crate::conf::Command;
 use crate::ffi::value::Reading;
-use crate::setting::{duplicate, put, set_switch};
+use crate::setting::{command, first, inherit, list, once, put, switch, text, word};
 
 /// What was written at one level; `None` is "not written here".
 #[derive(Default)]
@@ -61,35 +60,30 @@ impl MainLines {
 impl Conf {
     /// Takes over what the enclosing level says and this one does not. Lists are replaced whole.
     pub fn inherit(&mut self, outer: &Self) {
-        fn take<T: Clone>(own: &mut Option<T>, outer: &Option<T>) {
-            if own.is_none() {
-                own.clone_from(outer);
-            }
-        }
-        take(&mut self.on, &outer.on);
-        take(&mut self.key, &outer.key);
-        take(&mut self.requests_per_minute, &outer.requests_per_minute);
-        take(&mut self.burst_requests, &outer.burst_requests);
-        take(&mut self.tokens_per_minute, &outer.tokens_per_minute);
-        take(&mut self.concurrency, &outer.concurrency);
-        take(&mut self.rules, &outer.rules);
-        take(&mut self.model_rpm, &outer.model_rpm);
-        take(&mut self.model_tpm, &outer.model_tpm);
-        take(&mut self.provider_rpm, &outer.provider_rpm);
-        take(&mut self.provider_tpm, &outer.provider_tpm);
-        take(&mut self.translated_rpm, &outer.translated_rpm);
-        take(&mut self.translated_tpm, &outer.translated_tpm);
-        take(&mut self.model_basis, &outer.model_basis);
-        take(&mut self.provider_basis, &outer.provider_basis);
-        take(&mut self.reserve_tokens, &outer.reserve_tokens);
-        take(&mut self.spend, &outer.spend);
-        take(&mut self.time_zone, &outer.time_zone);
-        take(&mut self.reserve_spend, &outer.reserve_spend);
-        take(&mut self.unpriced, &outer.unpriced);
-        take(&mut self.fail_open, &outer.fail_open);
-        take(&mut self.dry_run, &outer.dry_run);
-        take(&mut self.cooldown, &outer.cooldown);
-        take(&mut self.headers, &outer.headers);
+        inherit(&mut self.on, &outer.on);
+        inherit(&mut self.key, &outer.key);
+        inherit(&mut self.requests_per_minute, &outer.requests_per_minute);
+        inherit(&mut self.burst_requests, &outer.burst_requests);
+        inherit(&mut self.tokens_per_minute, &outer.tokens_per_minute);
+        inherit(&mut self.concurrency, &outer.concurrency);
+        inherit(&mut self.rules, &outer.rules);
+        inherit(&mut self.model_rpm, &outer.model_rpm);
+        inherit(&mut self.model_tpm, &outer.model_tpm);
+        inherit(&mut self.provider_rpm, &outer.provider_rpm);
+        inherit(&mut self.provider_tpm, &outer.provider_tpm);
+        inherit(&mut self.translated_rpm, &outer.translated_rpm);
+        inherit(&mut self.translated_tpm, &outer.translated_tpm);
+        inherit(&mut self.model_basis, &outer.model_basis);
+        inherit(&mut self.provider_basis, &outer.provider_basis);
+        inherit(&mut self.reserve_tokens, &outer.reserve_tokens);
+        inherit(&mut self.spend, &outer.spend);
+        inherit(&mut self.time_zone, &outer.time_zone);
+        inherit(&mut self.reserve_spend, &outer.reserve_spend);
+        inherit(&mut self.unpriced, &outer.unpriced);
+        inherit(&mut self.fail_open, &outer.fail_open);
+        inherit(&mut self.dry_run, &outer.dry_run);
+        inherit(&mut self.cooldown, &outer.cooldown);
+        inherit(&mut self.headers, &outer.headers);
     }
 
     /// The rules that the lines mean.
@@ -144,90 +138,37 @@ impl Conf {
     }
 }
 
-macro_rules! command {
-    ($directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: Set::Location($set), effect: None }
-    };
-    (main $directive:ident, $set:expr) => {
-        Command { directive: &surface::$directive, set: Set::Main($set), effect: None }
-    };
-}
-
-/// A directive that says one thing once: its name goes to the function that reads the argument.
-macro_rules! one {
-    ($directive:ident, $field:ident, $parse:expr) => {
-        command!($directive, |args, conf| {
-            let name = surface::$directive.name();
-            once(name, &mut conf.ratelimit.$field, $parse(name, first(args)))
-        })
-    };
-}
-
-macro_rules! switch {
-    ($directive:ident, $field:ident) => {
-        command!($directive, |args, conf| {
-            set_switch(surface::$directive.name(), &mut conf.ratelimit.$field, args)
-        })
-    };
-}
-
-macro_rules! list {
-    ($directive:ident, $field:ident, $parse:expr) => {
-        command!($directive, |args, conf| {
-            let line = $parse(surface::$directive.name(), args)?;
-            conf.ratelimit.$field.get_or_insert_default().push(line);
-            Ok(())
-        })
-    };
-}
-
 /// The room's directives.
 pub const COMMANDS: [Command; 26] = [
-    switch!(LLM_RATELIMIT, on),
-    command!(main LLM_RATELIMIT_ZONE, |args, conf| {
-        once("llm_ratelimit_zone", &mut conf.limit_lines.zone, ZoneLine::parse(args))
-    }),
-    command!(main LLM_RATELIMIT_STATE, set_state),
+    switch!(LLM_RATELIMIT, ratelimit.on),
+    once!(main LLM_RATELIMIT_ZONE, limit_lines.zone, |_, args| ZoneLine::parse(args)),
+    once!(main LLM_RATELIMIT_STATE, limit_lines.state, |_, args| path(first(args))),
     command!(LLM_RATELIMIT_KEY, |args, conf| {
-        let key = args.first().map(|key| (*key).to_owned()).filter(|key| !key.is_empty());
+        let key = text(args).filter(|key| !key.is_empty());
         put("llm_ratelimit_key", &mut conf.ratelimit.key, args, key, "a text with variables")
     }),
-    one!(LLM_RATELIMIT_REQUESTS_PER_MINUTE, requests_per_minute, number),
-    one!(LLM_RATELIMIT_BURST_REQUESTS, burst_requests, number),
-    one!(LLM_RATELIMIT_TOKENS_PER_MINUTE, tokens_per_minute, number),
-    one!(LLM_RATELIMIT_CONCURRENCY, concurrency, number),
-    list!(LLM_RATELIMIT_RULE, rules, |_, args| RuleLine::parse(args)),
-    list!(LLM_RATELIMIT_MODEL_RPM, model_rpm, PatternLine::parse),
-    list!(LLM_RATELIMIT_MODEL_TPM, model_tpm, PatternLine::parse),
-    list!(LLM_RATELIMIT_PROVIDER_RPM, provider_rpm, PatternLine::parse),
-    list!(LLM_RATELIMIT_PROVIDER_TPM, provider_tpm, PatternLine::parse),
-    one!(LLM_RATELIMIT_TRANSLATED_RPM, translated_rpm, number),
-    one!(LLM_RATELIMIT_TRANSLATED_TPM, translated_tpm, number),
-    one!(LLM_RATELIMIT_MODEL_BASIS, model_basis, Basis::parse),
-    one!(LLM_RATELIMIT_PROVIDER_BASIS, provider_basis, Basis::parse),
-    one!(LLM_RATELIMIT_RESERVE_TOKENS, reserve_tokens, |_, word| Reserve::parse(word)),
-    list!(LLM_RATELIMIT_SPEND_SCOPE, spend, |_, args| SpendLine::parse(args)),
-    one!(LLM_RATELIMIT_SPEND_TIMEZONE, time_zone, |_, word| time_zone(word)),
-    list!(LLM_RATELIMIT_RESERVE_SPEND, reserve_spend, |_, args| ReserveSpendLine::parse(args)),
-    one!(LLM_RATELIMIT_UNPRICED, unpriced, |_, word| Unpriced::parse(word)),
-    switch!(LLM_RATELIMIT_FAIL_OPEN, fail_open),
-    switch!(LLM_RATELIMIT_DRY_RUN, dry_run),
-    switch!(LLM_RATELIMIT_COOLDOWN, cooldown),
-    switch!(LLM_RATELIMIT_HEADERS, headers),
+    word!(LLM_RATELIMIT_REQUESTS_PER_MINUTE, ratelimit.requests_per_minute, number),
+    word!(LLM_RATELIMIT_BURST_REQUESTS, ratelimit.burst_requests, number),
+    word!(LLM_RATELIMIT_TOKENS_PER_MINUTE, ratelimit.tokens_per_minute, number),
+    word!(LLM_RATELIMIT_CONCURRENCY, ratelimit.concurrency, number),
+    list!(LLM_RATELIMIT_RULE, ratelimit.rules, |_, args| RuleLine::parse(args)),
+    list!(LLM_RATELIMIT_MODEL_RPM, ratelimit.model_rpm, PatternLine::parse),
+    list!(LLM_RATELIMIT_MODEL_TPM, ratelimit.model_tpm, PatternLine::parse),
+    list!(LLM_RATELIMIT_PROVIDER_RPM, ratelimit.provider_rpm, PatternLine::parse),
+    list!(LLM_RATELIMIT_PROVIDER_TPM, ratelimit.provider_tpm, PatternLine::parse),
+    word!(LLM_RATELIMIT_TRANSLATED_RPM, ratelimit.translated_rpm, number),
+    word!(LLM_RATELIMIT_TRANSLATED_TPM, ratelimit.translated_tpm, number),
+    word!(LLM_RATELIMIT_MODEL_BASIS, ratelimit.model_basis, Basis::parse),
+    word!(LLM_RATELIMIT_PROVIDER_BASIS, ratelimit.provider_basis, Basis::parse),
+    word!(LLM_RATELIMIT_RESERVE_TOKENS, ratelimit.reserve_tokens, |_, word| Reserve::parse(word)),
+    list!(LLM_RATELIMIT_SPEND_SCOPE, ratelimit.spend, |_, args| SpendLine::parse(args)),
+    word!(LLM_RATELIMIT_SPEND_TIMEZONE, ratelimit.time_zone, |_, word| time_zone(word)),
+    list!(LLM_RATELIMIT_RESERVE_SPEND, ratelimit.reserve_spend, |_, args| {
+        ReserveSpendLine::parse(args)
+    }),
+    word!(LLM_RATELIMIT_UNPRICED, ratelimit.unpriced, |_, word| Unpriced::parse(word)),
+    switch!(LLM_RATELIMIT_FAIL_OPEN, ratelimit.fail_open),
+    switch!(LLM_RATELIMIT_DRY_RUN, ratelimit.dry_run),
+    switch!(LLM_RATELIMIT_COOLDOWN, ratelimit.cooldown),
+    switch!(LLM_RATELIMIT_HEADERS, ratelimit.headers),
 ];
-
-fn set_state(args: &[&str], conf: &mut MainConf) -> Result<(), String> {
-    once("llm_ratelimit_state", &mut conf.limit_lines.state, path(first(args)))
-}
-
-fn first<'a>(args: &[&'a str]) -> &'a str {
-    args.first().copied().unwrap_or_default()
-}
-
-fn once<T>(name: &str, field: &mut Option<T>, parsed: Result<T, String>) -> Result<(), String> {
-    if field.is_some() {
-        return Err(duplicate(name));
-    }
-    *field = Some(parsed?);
-    Ok(())
-}

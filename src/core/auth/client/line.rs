@@ -88,19 +88,7 @@ fn client(line: &str, names: &mut Names) -> Result<Client, String> {
         format!("unknown state of key \"{id}\", use active, suspended or revoked")
     })?;
     let digest = Digest::parse(digest).ok_or_else(|| bad_hash(&id))?;
-    let mut client = Client {
-        key_id: id.as_str().into(),
-        state,
-        digest,
-        old: None,
-        org: None,
-        project: None,
-        client: None,
-        tier: None,
-        models: None,
-        expires_s: None,
-        created_s: None,
-    };
+    let mut client = Client { state, ..Client::new(&id, digest) };
     let mut seen = 0;
     for word in words {
         let Some((name, value)) = word.split_once('=') else {

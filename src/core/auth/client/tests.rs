@@ -7,18 +7,14 @@ use super::*;
 const NOW_S: u64 = 1_790_000_000;
 
 fn key(id: &str, secret: &str) -> Client {
+    let digest = Digest::new([7; SALT_BYTES], secret.as_bytes());
     Client {
-        key_id: id.into(),
-        state: State::Active,
-        digest: Digest::new([7; SALT_BYTES], secret.as_bytes()),
-        old: None,
         org: Some("acme".into()),
         project: Some("ai-platform".into()),
         client: Some("30000000-0000-0001-0001-000000000001".into()),
         tier: Some("basic".into()),
-        models: None,
-        expires_s: None,
         created_s: Some(NOW_S),
+        ..Client::new(id, digest)
     }
 }
 

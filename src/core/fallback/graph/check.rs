@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::super::pattern::Pattern;
 use super::{Graph, Group, Index, Step};
+use crate::pattern::Pattern;
 use crate::route::Routes;
 
 const ROUTE: &str = "llm_fallback_route";

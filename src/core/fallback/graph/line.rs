@@ -1,6 +1,7 @@
 //! What does one `llm_fallback_route` or `llm_fallback_replace` line say, and is it spelled right?
 
-use super::super::pattern::Pattern;
+use crate::pattern::{Pattern, fold};
+use crate::route::model_name;
 
 const ROUTE: &str = "llm_fallback_route";
 const REPLACE: &str = "llm_fallback_replace";
@@ -40,7 +41,7 @@ impl Edge {
     pub fn parse(args: &[&str]) -> Result<Self, String> {
         let (from, to, model) = match args {
             [from, to] => (from, to, None),
-            [from, to, model] => (from, to, Some(model_name(model)?)),
+            [from, to, model] => (from, to, Some(model_name(ROUTE, model)?)),
             _ => return Err(format!("\"{ROUTE}\" needs <from> <to> [model]")),
         };
         if let Some(model) = model.as_deref().filter(|model| model.contains('*')) {
@@ -57,17 +58,17 @@ impl Edge {
 
     /// Whether both mean the same way, however they are written.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let sent = |edge: &Self| edge.sent().map(str::to_lowercase);
         let from = |edge: &Self| edge.from.model.as_deref().map(Pattern::new);
         self.from.provider == other.from.provider
             && self.to.provider == other.to.provider
-            && (from(self), sent(self), self.only()) == (from(other), sent(other), other.only())
+            && self.sent().map(fold) == other.sent().map(fold)
+            && (from(self), self.only()) == (from(other), other.only())
     }
 
     /// Whether every target that it starts at is the one it leads to.
     pub(super) fn leads_to_itself(&self) -> bool {
-        let from = self.from.model.as_deref().map(str::to_lowercase);
-        let sent = self.sent().map(str::to_lowercase);
+        let from = self.from.model.as_deref().map(fold);
+        let sent = self.sent().map(fold);
         self.from.provider == self.to.provider && (sent.is_none() || sent == from)
     }
 
@@ -86,7 +87,7 @@ impl Edge {
 impl Node {
     fn parse(text: &str) -> Result<Self, String> {
         let (provider, model) = match text.split_once('/') {
-            Some((provider, model)) => (provider, Some(model_name(model)?)),
+            Some((provider, model)) => (provider, Some(model_name(ROUTE, model)?)),
             None => (text, None),
         };
         if provider.is_empty() || provider.contains('*') {
@@ -116,18 +117,4 @@ impl Replace {
         }
         Ok(Self { from: (*from).to_owned(), to: (*to).to_owned() })
     }
-}
-
-fn model_name(name: &str) -> Result<String, String> {
-    if name.trim().is_empty()
-        || name.contains(char::is_control)
-        || name.len() > crate::request::MAX_MODEL_BYTES
-    {
-        return Err(format!(
-            "invalid model name {name:?} in \"{ROUTE}\", use 1 to {} bytes without control \
-             characters",
-            crate::request::MAX_MODEL_BYTES
-        ));
-    }
-    Ok(name.to_owned())
 }

@@ -10,6 +10,7 @@ use super::super::line::{Basis, Measure, Reserve, Scope, Unpriced};
 use super::super::refusal::Refusal;
 use super::{Group, Limit, Quota, RuleSet, Side, Spending, Subject};
 use crate::cost::{Pico, Rates};
+use crate::pattern::fold;
 
 /// How often a limit is charged.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -168,18 +169,10 @@ struct Names<'a> {
 impl<'a> Names<'a> {
     fn new(subject: &Subject<'a>) -> Self {
         Self {
-            providers: [lower(subject.requested_provider), lower(subject.provider)],
-            models: [subject.requested_model.map(lower), subject.model.map(lower)],
+            providers: [fold(subject.requested_provider), fold(subject.provider)],
+            models: [subject.requested_model.map(fold), subject.model.map(fold)],
             is_translated: subject.is_translated,
         }
-    }
-}
-
-fn lower(name: &str) -> Cow<'_, str> {
-    if name.is_ascii() && !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Borrowed(name)
-    } else {
-        Cow::Owned(name.to_lowercase())
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::key::Key;
 use super::super::line::{Allowance, Basis, Measure, PatternLine, RuleLine, SpendLine};
 use super::super::window::Calendar;
 use super::{Group, Limit, Lines, Quota, RuleSet, Side, Spending};
-use crate::fallback::Pattern;
+use crate::pattern::{Pattern, fold};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -235,9 +235,7 @@ impl Draft<'_> {
         id = id.bytes(what.as_bytes()).number(window_ms);
         for side in [&self.model, &self.provider] {
             id = match side {
-                Some(side) => {
-                    id.number(1 + side.basis as u64).bytes(side.text.to_lowercase().as_bytes())
-                }
+                Some(side) => id.number(1 + side.basis as u64).bytes(fold(&side.text).as_bytes()),
                 None => id.number(0),
             };
         }

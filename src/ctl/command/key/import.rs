@@ -8,7 +8,7 @@ use std::path::Path;
 use llm_core::auth::client::{Client, State, Table};
 
 use super::args::Import;
-use super::{Done, Failure, blank, check_id};
+use super::{Done, Failure, check_id};
 use crate::conf::{directives, parse_file};
 use crate::keyfile::{self, KeyFile};
 use crate::{files, progress, time};
@@ -100,13 +100,12 @@ fn client(
         )));
     };
     check_id(id)?;
-    let mut client = blank(id)?;
-    client.state = State::parse(state).ok_or_else(|| {
+    let state = State::parse(state).ok_or_else(|| {
         Failure::new(format!(
             "status.map: unknown status \"{state}\" of key \"{id}\", use active, suspended or revoked"
         ))
     })?;
-    client.digest = keyfile::digest(secret)?;
+    let mut client = Client { state, ..Client::new(id, keyfile::digest(secret)?) };
     client.created_s = Some(time::now_s());
     let [orgs, projects, clients, tiers] = sides;
     let side = |map: &Map| map.get(credential).map(|value| value.as_str().into());

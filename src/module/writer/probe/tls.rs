@@ -5,13 +5,9 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    StreamOwned,
-};
+use llm_ledger::tls::{AnyCertificate, algorithms};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 
 use llm_core::health::ProbeError;
@@ -48,14 +44,14 @@ pub(super) fn handshake(mut stream: Timed, tls: &ProbeTls) -> Result<TlsStream, 
 }
 
 fn tls_config(tls: &ProbeTls) -> Option<Arc<ClientConfig>> {
-    // By name: a provider of the process would be shared with whatever else nginx has loaded.
-    let provider = Arc::new(ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
+    let builder = ClientConfig::builder_with_provider(algorithms())
+        .with_safe_default_protocol_versions()
+        .ok()?;
     let builder = if tls.verify {
         builder.with_root_certificates(tls.authorities.roots())
     } else {
-        let any = AnyCertificate(ring::default_provider());
+        // As nginx does where `ssl_verify=off` is written.
+        let any = AnyCertificate::new(algorithms());
         builder.dangerous().with_custom_certificate_verifier(Arc::new(any))
     };
     Some(Arc::new(builder.with_no_client_auth()))
@@ -85,47 +81,5 @@ impl Authorities {
         // Without any, no certificate is good, and the probe says so.
         roots.add_parsable_certificates(certificates.certs);
         roots
-    }
-}
-
-/// Takes every certificate, as nginx does where `ssl_verify=off` is written; the handshake must still
-/// be signed with the certificate's key.
-#[derive(Debug)]
-struct AnyCertificate(CryptoProvider);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -65,7 +65,8 @@ main::render($t);
 my ($support, $research) = map { issue_key($t, 'client.keys', "$_-1", '--org', 'acme', '--project', $_,
     '--client', 'app') } qw(support research);
 wait_until { main::status_of($t, 'closed', $support, 'gpt-5') =~ /403/
-    && main::status_of($t, 'research', $support, 'gpt-5') =~ /api_key_out_of_scope/ } 5;
+    && main::status_of($t, 'research', $support, 'gpt-5') =~ /api_key_out_of_scope/
+    && main::status_of($t, 'support', $research, 'gpt-5') =~ /api_key_out_of_scope/ } 5;
 is(main::status_of($t, 'support', $support, 'gpt-5-mini'), 200, 'support: its model');
 is(main::status_of($t, 'support', $support, 'fast'), 200, 'support: by its alias');
 is(main::status_of($t, 'support', $support, 'gpt-5'), '404 model_not_found', 'support: another project\'s model');

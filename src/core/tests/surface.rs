@@ -98,7 +98,7 @@ fn rows_are_well_formed() {
 
 /// The row's default, as the arguments that could be written.
 fn default_of(row: &Directive) -> Vec<&'static str> {
-    row.default.unwrap().split(' ').collect()
+    row.default.unwrap_or_default().split(' ').collect()
 }
 
 #[test]

@@ -60,6 +60,100 @@ POST /v1/chat/completions
 --- after
 is($t->mock->state('first')->{connections_total}, 1, 'one connection for both');
 
+=== a refusal that moves the request on leaves its connection usable
+--- http_config
+    upstream first { server %%first%%; keepalive 4; }
+    upstream second { server %%second%%; keepalive 4; }
+--- config
+    llm_proxy_route first first;
+    llm_proxy_route second second;
+    llm_proxy_default_provider first;
+    location /v1/ {
+        llm_proxy;
+        llm_auth;
+        llm_auth_credential first sk-first-SECRET;
+        llm_auth_credential second sk-second-SECRET;
+        llm_fallback;
+        llm_fallback_route first second;
+        llm_fallback_on upstream_5xx rate_limited;
+        proxy_pass http://$llm_provider_upstream;
+    }
+--- provider_first
+503 {"error":{"message":"overloaded"}}
+
+429 {"error":{"message":"slow down"}}
+
+{"status":503,"body":"{}","framing":"chunked"}
+
+503 {"error":{"message":"overloaded"}}
+--- provider_second
+{"words":2}
+
+{"words":2}
+
+{"words":2}
+
+{"words":2}
+--- requests
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+--- error_code: 200 200 200 200
+--- after
+is($t->mock->state('first')->{connections_total}, 1, 'one connection for all that the first provider refused');
+is($t->mock->state('second')->{connections_total}, 1, 'one for all that the second one answered');
+
+=== a refusal whose connection the provider closes, or whose body is cut, does not
+--- http_config
+    upstream first { server %%first%%; keepalive 4; }
+    upstream second { server %%second%%; keepalive 4; }
+--- config
+    llm_proxy_route first first;
+    llm_proxy_route second second;
+    llm_proxy_default_provider first;
+    location /v1/ {
+        llm_proxy;
+        llm_auth;
+        llm_auth_credential first sk-first-SECRET;
+        llm_auth_credential second sk-second-SECRET;
+        llm_fallback;
+        llm_fallback_route first second;
+        llm_fallback_on upstream_5xx;
+        proxy_pass http://$llm_provider_upstream;
+    }
+--- provider_first
+{"status":503,"headers":{"Connection":"close"},"body":"{}"}
+
+{"status":503,"chunks":["{\"error\":{}}","x"],"fault":"cut","after":1}
+
+{"status":503,"body":"{}"}
+--- provider_second
+{"words":2}
+
+{"words":2}
+
+{"words":2}
+--- requests
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+--- error_code: 200 200 200
+--- after
+is($t->mock->state('first')->{connections_total}, 3, 'each has its own');
+
 === what broke off is not used again
 --- http_config
     upstream first { server %%first%%; keepalive 4; }

@@ -269,6 +269,14 @@ impl Held {
             None => upstream.content_length().is_some_and(|length| self.content_bytes >= length),
         }
     }
+
+    /// Whether the response ends exactly with what has come.
+    fn is_read_out(&self, upstream: &Upstream<'_>) -> bool {
+        match &self.framing {
+            Some(framing) => framing.is_ended() && upstream.held().ends_with(b"\r\n0\r\n\r\n"),
+            None => upstream.content_length() == Some(self.content_bytes),
+        }
+    }
 }
 
 fn refuse(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, event: &Event) -> Head {
@@ -291,7 +299,10 @@ fn refuse(r: Request<'_>, ctx: &RequestCtx, upstream: &mut Upstream<'_>, event: 
         return let_go(r, ctx, upstream);
     }
     attempt.decision.set(Some(decision));
-    attempt.held.replace(None);
+    if attempt.held.take().is_some_and(|held| held.is_read_out(upstream)) {
+        // Else each refusal would cost a handshake.
+        upstream.keep_connection();
+    }
     Head::Refuse
 }
 

@@ -112,6 +112,13 @@ impl<'r> Upstream<'r> {
         unsafe { std::slice::from_raw_parts(b.pos, n) }
     }
 
+    /// The response was read to its end and goes to nobody: its connection may serve another request,
+    /// as far as the provider allows that.
+    pub fn keep_connection(&mut self) {
+        let closes = self.raw().headers_in.connection_close() != 0;
+        self.raw_mut().set_keepalive(u32::from(!closes));
+    }
+
     /// Makes room for more of the response than nginx's buffer holds, up to `cap` bytes.
     pub fn grow(&mut self, cap: usize) -> bool {
         let pool = self.r.pool();

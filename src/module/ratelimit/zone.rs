@@ -60,7 +60,7 @@ pub fn parts(zone: Zone<Record>) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// Calls `work` for all slots, a part at a time; from a thread, too, until the worker ends.
-pub fn in_parts(zone: Zone<Record>, mut work: impl FnMut(&mut Table<'_>, Range<usize>)) {
+fn in_parts(zone: Zone<Record>, mut work: impl FnMut(&mut Table<'_>, Range<usize>)) {
     for slots in parts(zone) {
         with_nginx(|| with_table(zone, |table| work(table, slots)));
     }

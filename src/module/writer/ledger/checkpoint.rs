@@ -14,7 +14,7 @@ use crate::cost::Store;
 use crate::ffi::shm::Zone;
 use crate::ffi::thread::with_nginx;
 use crate::ffi::{Level, log, log_from_thread, unix_ms};
-use crate::ratelimit::{Board, in_parts, with_table};
+use crate::ratelimit::{Board, parts, with_table};
 
 /// Between the end of an epoch and the snapshot: who has read the epoch settles within.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -55,11 +55,15 @@ impl Checkpoints {
         let mut entries = Vec::new();
         let now_ms = wall_ms();
         let mut part = Vec::new();
-        in_parts(self.zone, |table, slots| {
+        for slots in parts(self.zone) {
             part.clear();
-            table.snapshot(slots, ended, now_ms, &mut part);
+            // Nothing is allocated under the lock.
+            part.reserve(slots.len());
+            with_nginx(|| {
+                with_table(self.zone, |table| table.snapshot(slots, ended, now_ms, &mut part))
+            });
             entries.extend(part.iter().flat_map(Saved::to_bytes));
-        });
+        }
         if entries == self.saved {
             return;
         }
@@ -90,9 +94,15 @@ impl Checkpoints {
             return;
         }
         let mut budgets: Vec<Budget> = Vec::new();
-        in_parts(self.zone, |table, slots| {
-            budgets.extend(slots.filter_map(|slot| table.budget(slot)).filter(|b| !b.is_complete));
-        });
+        for slots in parts(self.zone) {
+            budgets.reserve(slots.len());
+            with_nginx(|| {
+                with_table(self.zone, |table| {
+                    let open = slots.filter_map(|slot| table.budget(slot));
+                    budgets.extend(open.filter(|budget| !budget.is_complete));
+                })
+            });
+        }
         // One at a time: a database that is slow must not keep the rest of the thread's work.
         let Some((budget, label)) = budgets.iter().find_map(|b| Some((b, b.label.as_ref()?)))
         else {

@@ -7,8 +7,8 @@ use super::Record;
 /// How many records are looked at for one key.
 const MAX_STEPS: usize = 32;
 
-/// How many bytes of a name are hashed at once.
-const PIECE: usize = 64;
+/// How many bytes are hashed at once.
+const PIECE: usize = 128;
 
 /// Records found by hash.
 #[derive(Debug)]
@@ -21,18 +21,28 @@ pub struct Table<'a> {
 #[must_use]
 pub fn record_key(provider: &str, model: Option<&str>, key_id: Option<&str>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let mut lower = [0; PIECE];
-    for part in [Some(provider), model, key_id] {
-        // Piece by piece: the hasher is slow with single bytes.
-        for piece in part.unwrap_or_default().as_bytes().chunks(PIECE) {
-            let Some(lower) = lower.get_mut(..piece.len()) else { continue };
-            lower.copy_from_slice(piece);
-            lower.make_ascii_lowercase();
-            hasher.write(lower);
+    // The hasher is slow with single bytes and short pieces, and names are short.
+    let (mut lower, mut len) = ([0; PIECE], 0);
+    let mut put = |bytes: &[u8]| {
+        if bytes.len() > PIECE - len {
+            hasher.write(lower.get(..len).unwrap_or_default());
+            len = 0;
         }
+        match lower.get_mut(len..len + bytes.len()) {
+            Some(space) => {
+                space.copy_from_slice(bytes);
+                space.make_ascii_lowercase();
+                len += bytes.len();
+            }
+            None => bytes.iter().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase())),
+        }
+    };
+    for part in [Some(provider), model, key_id] {
+        put(part.unwrap_or_default().as_bytes());
         // No name has these bytes, so parts cannot run into each other and none is not empty.
-        hasher.write(&[if part.is_some() { 0xff } else { 0xfe }]);
+        put(&[if part.is_some() { 0xff } else { 0xfe }]);
     }
+    hasher.write(lower.get(..len).unwrap_or_default());
     hasher.finish().max(1)
 }
 

@@ -24,6 +24,25 @@ fn a_key_is_of_its_parts() {
     assert_ne!(record_key("a", None, None), record_key("a", Some(""), None));
 }
 
+proptest! {
+    #[test]
+    fn a_key_is_that_of_the_bytes_however_long_names_are(
+        provider in "[a-zA-Z]{0,200}",
+        model in proptest::option::of("[a-zA-Z]{0,200}"),
+        id in proptest::option::of("[a-zA-Z]{0,200}"),
+    ) {
+        let mut hasher = DefaultHasher::new();
+        for part in [Some(&provider), model.as_ref(), id.as_ref()] {
+            for byte in part.map(|part| part.to_lowercase()).unwrap_or_default().bytes() {
+                hasher.write_u8(byte);
+            }
+            hasher.write_u8(if part.is_some() { 0xff } else { 0xfe });
+        }
+        let key = record_key(&provider, model.as_deref(), id.as_deref());
+        prop_assert_eq!(key, hasher.finish().max(1));
+    }
+}
+
 #[test]
 fn a_claimed_record_is_found_again() {
     let mut records = [Record::default(); 8];

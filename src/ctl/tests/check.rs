@@ -66,6 +66,31 @@ fn broken_manifests_are_told_with_line_and_column() {
         ),
         ("monthly_spend_unit: usd", "notes: x", ":85:9: ", "duplicate field \"notes\""),
         (
+            "model: deepseek-v4-flash, input: 0.14",
+            "model: deepseek-v4-pro, input: 0.14",
+            ":31:",
+            "duplicate price",
+        ),
+        (
+            "              - key_id: da-sk-acme-ai-platform\n",
+            "              - key_id: da-sk-acme-ai-platform\n              - key_id: da-sk-acme-ai-platform\n",
+            "api_keys[1].key_id",
+            "duplicate key \"da-sk-acme-ai-platform\"",
+        ),
+        (
+            "          - client_id:",
+            "          - { client_id: \"30000000-0000-0001-0001-000000000001\" }\n          - client_id:",
+            "clients[1].client_id",
+            "duplicate client",
+        ),
+        (
+            "      - project_id: \"30000000-0000-0000-0001-000000000001\"\n        project_slug",
+            "      - { project_id: other, project_slug: ai-platform, clients: [] }\n      - project_id: \
+             \"30000000-0000-0000-0001-000000000001\"\n        project_slug",
+            "projects[1].project_slug",
+            "duplicate project slug \"ai-platform\"",
+        ),
+        (
             "        monthly_spend_unit: usd\n",
             "",
             "quotas[0]",

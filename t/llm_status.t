@@ -332,9 +332,9 @@ is_deeply([ @$refused{qw(status attempts cost provider)} ], [ 429, 0, undef, und
     llm_proxy_model_pattern n second;
     llm_ratelimit_key $http_x_id;
     llm_ratelimit_concurrency 5;
-    llm_ratelimit_rule $http_x_id requests 100/h model=m;
-    llm_ratelimit_rule $http_x_id requests 100/h model=n;
-    llm_ratelimit_rule all tokens 5000/d;
+    llm_ratelimit_rule $http_x_id requests 10/d model=m;
+    llm_ratelimit_rule $http_x_id requests 10/d model=n;
+    llm_ratelimit_rule all tokens 1000/d;
     llm_metrics;
     location /v1/ { llm_proxy; llm_ratelimit; proxy_pass http://$llm_provider_upstream; }
     location /status { llm_status; }
@@ -362,10 +362,10 @@ my $limits = sub {
     my %all = map { $_->{rule} => [ @$_{qw(kind limit active most_used)} ] } @{ $_[0]{limits} };
     return \%all;
 };
-my $rest = { 'requests 100/1h model=m' => [ 'requests', 100, 2, 2 ], 'tokens 5000/1d' => [ 'tokens', 5000, 1, 420 ] };
+my $rest = { 'requests 10/1d model=m' => [ 'requests', 10, 2, 2 ], 'tokens 1000/1d' => [ 'tokens', 1000, 1, 420 ] };
 my $full = main::report_when($t, sub { @{ $_[0]{recent} } == 3 });
 is_deeply($limits->($full), { %$rest,
-    'requests 100/1h model=n' => [ 'requests', 100, 0, 0 ], 'concurrency 5' => [ 'concurrency', 5, 0, 0 ],
+    'requests 10/1d model=n' => [ 'requests', 10, 0, 0 ], 'concurrency 5' => [ 'concurrency', 5, 0, 0 ],
 }, 'nobody is there');
 my @clients = map {
     my $client = Test::LLM::Client->new($t->address);
@@ -377,8 +377,8 @@ my @clients = map {
 } qw(a c);
 my $now = $limits->(status_of($t));
 is_deeply($now->{'concurrency 5'}, [ 'concurrency', 5, 2, 1 ], 'two are, with one request each');
-is_deeply($now->{'requests 100/1h model=n'}, [ 'requests', 100, 2, 1 ], 'and counted by this rule');
-is_deeply($now->{'requests 100/1h model=m'}, $rest->{'requests 100/1h model=m'}, 'not by the other one');
+is_deeply($now->{'requests 10/1d model=n'}, [ 'requests', 10, 2, 1 ], 'and counted by this rule');
+is_deeply($now->{'requests 10/1d model=m'}, $rest->{'requests 10/1d model=m'}, 'not by the other one');
 $_->finish for @clients;
 
 === the journal

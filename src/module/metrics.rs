@@ -19,7 +19,7 @@ pub use status::status;
 
 use crate::conf::{Command, Effect, MainConf, Set};
 use crate::ffi::value::{ComplexValue, Reading};
-use crate::setting::{duplicate, put, set_switch};
+use crate::setting::{command, duplicate, inherit, once, put, switch};
 
 /// What was written at one level; `None` is "not written here".
 #[derive(Default)]
@@ -56,14 +56,13 @@ pub struct Rules {
 impl Conf {
     /// Takes over what the enclosing level says and this one does not.
     pub fn inherit(&mut self, outer: &Self) {
-        self.on = self.on.or(outer.on);
-        self.label_model = self.label_model.or(outer.label_model);
-        self.label_auth_status = self.label_auth_status.or(outer.label_auth_status);
-        self.label_resolution_outcome =
-            self.label_resolution_outcome.or(outer.label_resolution_outcome);
-        self.label_tenant = self.label_tenant.or(outer.label_tenant);
-        self.emit_usage = self.emit_usage.or(outer.emit_usage);
-        self.tenant = self.tenant.take().or_else(|| outer.tenant.clone());
+        inherit(&mut self.on, &outer.on);
+        inherit(&mut self.label_model, &outer.label_model);
+        inherit(&mut self.label_auth_status, &outer.label_auth_status);
+        inherit(&mut self.label_resolution_outcome, &outer.label_resolution_outcome);
+        inherit(&mut self.label_tenant, &outer.label_tenant);
+        inherit(&mut self.emit_usage, &outer.emit_usage);
+        inherit(&mut self.tenant, &outer.tenant);
     }
 
     /// Whether this location shows what is counted.
@@ -102,22 +101,10 @@ impl MainLines {
     }
 }
 
-macro_rules! switch {
-    ($directive:ident, $field:ident) => {
-        Command {
-            directive: &surface::$directive,
-            set: Set::Location(|args, conf| {
-                set_switch(surface::$directive.name(), &mut conf.metrics.$field, args)
-            }),
-            effect: None,
-        }
-    };
-}
-
 /// The room's directives.
 pub const COMMANDS: [Command; 11] = [
-    switch!(LLM_METRICS, on),
-    Command { directive: &surface::LLM_METRICS_ZONE, set: Set::Main(set_zone), effect: None },
+    switch!(LLM_METRICS, metrics.on),
+    command!(main LLM_METRICS_ZONE, set_zone),
     Command {
         directive: &surface::LLM_METRICS_EXPORT,
         set: Set::Location(|args, conf| match args {
@@ -132,22 +119,14 @@ pub const COMMANDS: [Command; 11] = [
         }),
         effect: Some(Effect::Metrics),
     },
-    switch!(LLM_METRICS_LABEL_MODEL, label_model),
-    switch!(LLM_METRICS_LABEL_AUTH_STATUS, label_auth_status),
-    switch!(LLM_METRICS_LABEL_RESOLUTION_OUTCOME, label_resolution_outcome),
-    switch!(LLM_METRICS_LABEL_TENANT, label_tenant),
-    Command {
-        directive: &surface::LLM_METRICS_TENANT_SOURCE,
-        set: Set::Location(|args, conf| {
-            if conf.metrics.tenant.is_some() {
-                return Err(duplicate("llm_metrics_tenant_source"));
-            }
-            conf.metrics.tenant = Some(args.iter().map(|arg| (*arg).to_owned()).collect());
-            Ok(())
-        }),
-        effect: None,
-    },
-    switch!(LLM_METRICS_EMIT_USAGE, emit_usage),
+    switch!(LLM_METRICS_LABEL_MODEL, metrics.label_model),
+    switch!(LLM_METRICS_LABEL_AUTH_STATUS, metrics.label_auth_status),
+    switch!(LLM_METRICS_LABEL_RESOLUTION_OUTCOME, metrics.label_resolution_outcome),
+    switch!(LLM_METRICS_LABEL_TENANT, metrics.label_tenant),
+    once!(LLM_METRICS_TENANT_SOURCE, metrics.tenant, |_, args: &[&str]| {
+        Ok(args.iter().map(|arg| (*arg).to_owned()).collect())
+    }),
+    switch!(LLM_METRICS_EMIT_USAGE, metrics.emit_usage),
     Command {
         directive: &surface::LLM_STATUS,
         set: Set::Location(|_, conf| {

@@ -17,7 +17,7 @@ use llm_core::usage::Buckets;
 
 pub use lines::{COMMANDS, Conf, MainLines};
 pub use taken::Taken;
-pub use zone::{Board, parts, sweep, with_table};
+pub use zone::{Board, budgets, parts, sweep, with_table};
 
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::value::ComplexValue;

@@ -83,12 +83,12 @@ impl Scanner<'_> {
 
     fn escape(&mut self) -> Result<(), JsonError> {
         self.at += 1;
-        match self.byte()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
-            b'u' => {
+        match class(self.byte()?) & (CLASS_LETTER | CLASS_U) {
+            CLASS_LETTER => self.at += 1,
+            CLASS_U => {
                 for _ in 0..4 {
                     self.at += 1;
-                    if !self.byte()?.is_ascii_hexdigit() {
+                    if class(self.byte()?) & CLASS_HEX == 0 {
                         return Err(JsonError::Syntax(self.at));
                     }
                 }

@@ -97,17 +97,10 @@ fn keys(r: Request<'_>, provider: &str) -> Vec<KeyNow> {
 
 /// Every open budget.
 pub fn budgets(r: Request<'_>) -> Vec<Budget> {
-    let mut budgets = Vec::new();
-    if let Some(limits) = &r.main_conf().limits {
-        for slots in ratelimit::parts(limits.zone) {
-            budgets.reserve(slots.len());
-            ratelimit::with_table(limits.zone, |table| {
-                budgets.extend(slots.filter_map(|slot| table.budget(slot)));
-            });
-        }
-    }
+    let Some(limits) = &r.main_conf().limits else { return Vec::new() };
     let now_s = crate::ffi::unix_time();
-    budgets.retain(|budget| budget.window.end_s > now_s && budget.label.is_some());
+    let is_open = |budget: &Budget| budget.window.end_s > now_s && budget.label.is_some();
+    let mut budgets = ratelimit::budgets(limits.zone, is_open);
     budgets.sort_by_key(|budget| budget.key);
     budgets
 }

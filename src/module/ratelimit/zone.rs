@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use llm_core::ratelimit::{Clerk, Owner, Record, Table};
+use llm_core::ratelimit::{Budget, Clerk, Owner, Record, Table};
 
 use crate::ffi::shm::Zone;
 use crate::ffi::thread::with_nginx;
@@ -64,6 +64,21 @@ fn in_parts(zone: Zone<Record>, mut work: impl FnMut(&mut Table<'_>, Range<usize
     for slots in parts(zone) {
         with_nginx(|| with_table(zone, |table| work(table, slots)));
     }
+}
+
+/// The budgets that are wanted; from a thread, too, until the worker ends.
+pub fn budgets(zone: Zone<Record>, wants: impl Fn(&Budget) -> bool) -> Vec<Budget> {
+    let mut budgets = Vec::new();
+    for slots in parts(zone) {
+        // Nothing is allocated under the lock.
+        budgets.reserve(slots.len());
+        with_nginx(|| {
+            with_table(zone, |table| {
+                budgets.extend(slots.filter_map(|slot| table.budget(slot)).filter(&wants));
+            })
+        });
+    }
+    budgets
 }
 
 /// Gives back what workers hold that have died.

@@ -14,7 +14,7 @@ use crate::cost::Store;
 use crate::ffi::shm::Zone;
 use crate::ffi::thread::with_nginx;
 use crate::ffi::{Level, log, log_from_thread, unix_ms};
-use crate::ratelimit::{Board, parts, with_table};
+use crate::ratelimit::{Board, budgets, parts, with_table};
 
 /// Between the end of an epoch and the snapshot: who has read the epoch settles within.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -93,16 +93,7 @@ impl Checkpoints {
         if self.lock.is_none() {
             return;
         }
-        let mut budgets: Vec<Budget> = Vec::new();
-        for slots in parts(self.zone) {
-            budgets.reserve(slots.len());
-            with_nginx(|| {
-                with_table(self.zone, |table| {
-                    let open = slots.filter_map(|slot| table.budget(slot));
-                    budgets.extend(open.filter(|budget| !budget.is_complete));
-                })
-            });
-        }
+        let budgets = budgets(self.zone, |budget| !budget.is_complete);
         // One at a time: a database that is slow must not keep the rest of the thread's work.
         let Some((budget, label)) = budgets.iter().find_map(|b| Some((b, b.label.as_ref()?)))
         else {

@@ -11,6 +11,8 @@ use llm_core::route::{Ask, Pattern, RouteLine, Routes};
 
 const PLAIN: &str = "The quick brown fox jumps over the lazy dog, and then some more text. ";
 const ESCAPED: &str = "fn main() {\\n\\tprintln!(\\\"a \\\\ b\\\");\\n}\\n// \\u00e9\\n";
+const PROSE: &str =
+    "The user wrote:\\n\\\"How does a gateway \\u00e4ndern a request?\\\"\\tLet us see. ";
 const CHINESE: &str = "大型语言模型网关把请求送到正确的提供方，并且统计每个请求的用量。";
 
 /// A chat request whose one message repeats `text` up to so many bytes.
@@ -35,6 +37,7 @@ fn scanning(c: &mut Criterion) {
     for (name, body) in [
         ("1 KB plain", chat(PLAIN, 1 << 10)),
         ("100 KB plain", chat(PLAIN, 100 << 10)),
+        ("100 KB prose", chat(PROSE, 100 << 10)),
         ("100 KB escapes", chat(ESCAPED, 100 << 10)),
         ("100 KB chinese", chat(CHINESE, 100 << 10)),
         ("100 KB turns", turns(100 << 10)),

@@ -11,9 +11,10 @@ use ngx::ffi::{
     NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING, NGX_HTTP_UPSTREAM_IGN_XA_CHARSET,
     NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES, NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE,
     NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_LOG_EMERG, NGX_LOG_WARN, NGX_OK,
-    SSL_CTX_set_default_verify_paths, ngx_array_t, ngx_command_t, ngx_conf_log_error, ngx_conf_t,
-    ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_upstream_conf_t, ngx_int_t,
-    ngx_module_t, ngx_ssl_trusted_certificate, ngx_str_t, ngx_uint_t, off_t,
+    SSL_CTX_set_default_verify_paths, ngx_array_t, ngx_bufs_t, ngx_command_t, ngx_conf_log_error,
+    ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t,
+    ngx_http_upstream_conf_t, ngx_int_t, ngx_module_t, ngx_pagesize, ngx_ssl_trusted_certificate,
+    ngx_str_t, ngx_uint_t, off_t,
 };
 
 use super::{bytes, entry, request};
@@ -175,8 +176,20 @@ fn log(cf: *mut ngx_conf_t, level: u32, text: &str) {
     }
 }
 
+/// nginx's default for `client_header_buffer_size`.
+const STOCK_HEAD_BYTES: usize = 1024;
+/// A request's head and, for most, its body are read with one call. No larger than the usual
+/// `large_client_header_buffers`, so that the same heads are refused as before.
+const HEAD_BYTES: usize = 8 * 1024;
+
+/// The first part of an answer; providers send heads that nginx's page does not hold.
+const ANSWER_HEAD_BYTES: usize = 16 * 1024;
+/// The rest of it. An answer is passed on in as few calls as this allows.
+const ANSWER_PARTS: ngx_bufs_t = ngx_bufs_t { num: 8, size: 32 * 1024 };
+
 /// The settings of one location that belong to nginx's own modules.
 pub(super) struct Stock {
+    server: *mut ngx_http_core_srv_conf_t,
     core: *mut ngx_http_core_loc_conf_t,
     proxy: *mut ngx_http_upstream_conf_t,
 }
@@ -184,15 +197,18 @@ pub(super) struct Stock {
 impl Stock {
     /// Those of the level that is being read or merged.
     pub(super) fn of(cf: *mut ngx_conf_t) -> Self {
-        // SAFETY: inside the http block `ctx` is this, with one entry per module.
-        let loc_conf = unsafe { (*(*cf).ctx.cast::<ngx_http_conf_ctx_t>()).loc_conf };
+        // SAFETY: inside the http block `ctx` is this, with one entry per module in each list.
+        let ctx = unsafe { &*(*cf).ctx.cast::<ngx_http_conf_ctx_t>() };
+        let loc_conf = ctx.loc_conf;
         // SAFETY: a plain number that nginx sets before it reads the configuration.
         let proxy_index = unsafe { ngx_http_proxy_module.ctx_index };
+        // SAFETY: as above.
+        let server = unsafe { *ctx.srv_conf.add(request::core_index()) }.cast();
         // SAFETY: as above.
         let core = unsafe { *loc_conf.add(request::core_index()) }.cast();
         // SAFETY: as above; `upstream` is the first member of ngx_http_proxy_loc_conf_t.
         let proxy = unsafe { *loc_conf.add(proxy_index) }.cast();
-        Self { core, proxy }
+        Self { server, core, proxy }
     }
 
     /// Whether this is a location, not the server or http level.
@@ -242,6 +258,29 @@ impl Stock {
             | NGX_HTTP_UPSTREAM_IGN_XA_CHARSET;
         // SAFETY: the proxy module has made and merged it; its module stands before ours.
         unsafe { (*self.proxy).ignore_headers |= ignored as ngx_uint_t };
+    }
+
+    /// Room for what language models are sent and answer: with nginx's buffers of a page an answer of
+    /// 100 KB takes some twenty calls. What the operator wrote stays.
+    pub(super) fn widen_buffers(&self) {
+        // SAFETY: a plain number that nginx sets at its start.
+        let page = unsafe { ngx_pagesize };
+        // SAFETY: as above; servers are merged before their locations.
+        let server = unsafe { &mut *self.server };
+        if server.client_header_buffer_size == STOCK_HEAD_BYTES {
+            server.client_header_buffer_size = HEAD_BYTES;
+        }
+        // SAFETY: the proxy module has made and merged it.
+        let proxy = unsafe { &mut *self.proxy };
+        let is_stock = proxy.buffer_size == page
+            && (proxy.bufs.num, proxy.bufs.size) == (8, page)
+            && proxy.busy_buffers_size == 2 * page;
+        if is_stock {
+            proxy.buffer_size = ANSWER_HEAD_BYTES;
+            proxy.bufs = ANSWER_PARTS;
+            proxy.busy_buffers_size = 2 * ANSWER_PARTS.size;
+            proxy.temp_file_write_size = proxy.temp_file_write_size.max(2 * ANSWER_PARTS.size);
+        }
     }
 
     /// nginx goes on reading the answer when the client has gone.

@@ -191,6 +191,7 @@ pub(super) unsafe extern "C" fn merge_loc_conf(
         }
         stock.set_max_body_size(conf.proxy.max_body_size_bytes());
         stock.ignore_accel_headers();
+        stock.widen_buffers();
         if stock.trust_authorities(cf).is_none() {
             return ngx::core::NGX_CONF_ERROR.cast();
         }

@@ -16,7 +16,7 @@ use ngx::ffi::{
     ngx_module_t, ngx_ssl_trusted_certificate, ngx_str_t, ngx_uint_t, off_t,
 };
 
-use super::{bytes, entry, request};
+use super::{bytes, entry, gate, request};
 use crate::conf::{COMMANDS, Command, Set};
 
 /// Certificates between a provider's and an authority's; nginx's own default is 1, which public
@@ -242,6 +242,14 @@ impl Stock {
             | NGX_HTTP_UPSTREAM_IGN_XA_CHARSET;
         // SAFETY: the proxy module has made and merged it; its module stands before ours.
         unsafe { (*self.proxy).ignore_headers |= ignored as ngx_uint_t };
+    }
+
+    /// Only upstream blocks are asked, whatever a variable of `proxy_pass` says.
+    pub(super) fn guard_addresses(&self, cf: *mut ngx_conf_t) -> Option<()> {
+        // SAFETY: nginx reads the configuration into this pool.
+        let pool = unsafe { (*cf).pool };
+        // SAFETY: the proxy module has made and merged it; its module stands before ours.
+        gate::put(pool, unsafe { self.proxy.as_mut() }?)
     }
 
     /// nginx goes on reading the answer when the client has gone.

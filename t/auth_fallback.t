@@ -347,19 +347,84 @@ Authorization: Bearer sk-client-SECRET-9
 --- provider_first_requests: 0
 --- provider_second_requests: 0
 
-=== an answer from an address in a variable is not used: nobody has edited that request
+=== so is one to an address in a variable, before it is sent
 --- http_config
     upstream one { server %%first%%; }
 --- config
     llm_proxy_route first one;
     llm_proxy_default_provider first;
     llm_auth_credential first sk-first-SECRET-1;
-    location /v1/ {
+    set $elsewhere %%second%%;
+    location /v1/ { llm_proxy; llm_auth; proxy_pass http://$elsewhere; }
+    location = /v1/embeddings { llm_proxy; llm_auth; proxy_pass http://$elsewhere$request_uri; }
+    location = /v1/responses {
         llm_proxy;
         llm_auth;
-        set $elsewhere %%second%%;
-        proxy_pass http://$elsewhere;
+        set $name elsewhere.test;
+        resolver %%second%%;
+        proxy_pass http://$name;
     }
+    location = /v1/completions {
+        llm_proxy;
+        llm_auth;
+        set $socket unix:%%root%%/none.sock;
+        proxy_pass http://$socket;
+    }
+--- requests
+POST /v1/chat/completions
+{"model":"a"}
+>>>
+POST /v1/embeddings
+{"model":"a","input":"b"}
+>>>
+POST /v1/responses
+{"model":"a","input":"b"}
+>>>
+POST /v1/completions
+{"model":"a","prompt":"b"}
+>>>
+POST /v1/chat/completions
+{"model":"a","stream":true}
+--- more_headers
+Authorization: Bearer sk-client-SECRET-9
+--- error_code: 500
+--- response_json
+{"error":{"code":"internal_error"}}
+--- error_log
+llm: proxy_pass goes to an address that is no upstream block: write "proxy_pass http://$llm_provider_upstream"
+--- provider_first_requests: 0
+--- provider_second_requests: 0
+
+=== the log of such a request has what the client wrote, and it counts as none of the provider's
+--- http_config
+    upstream one { server %%first%%; }
+    log_format asked '$request_uri $status $upstream_addr';
+    access_log logs/access.log asked;
+--- config
+    llm_proxy_route first one base=/base;
+    llm_proxy_default_provider first;
+    llm_auth_credential first sk-first-SECRET-1;
+    set $elsewhere %%second%%;
+    location /v1/ { llm_proxy; llm_auth; proxy_pass http://$elsewhere; }
+--- request
+POST /v1/chat/completions?a=1
+{"model":"a"}
+--- error_code: 500
+--- provider_second_requests: 0
+--- after
+wait_until { $t->access_log =~ /\n/ } 3;
+is($t->access_log, "/v1/chat/completions?a=1 500 -\n", 'the line');
+
+=== what another transport brings from such an address is not used: nobody has edited that request
+--- http_config
+    upstream one { server %%first%%; }
+    server { listen 127.0.0.1:%%port2%%; location / { return 200 'x'; } }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_default_provider first;
+    llm_auth_credential first sk-first-SECRET-1;
+    set $elsewhere 127.0.0.1:%%port2%%;
+    location /v1/ { llm_proxy; llm_auth; scgi_pass $elsewhere; }
 --- request
 POST /v1/chat/completions
 {"model":"a"}
@@ -368,31 +433,92 @@ POST /v1/chat/completions
 {"error":{"code":"internal_error"}}
 --- error_log
 llm: proxy_pass goes to an address that is no upstream block: write "proxy_pass http://$llm_provider_upstream"
---- after
-is(main::secrets_at($t, 'second'), '', 'it has no key of ours');
 
-=== and the request for it is not sent
---- SKIP
+=== the name of its block in a variable is the provider's in any letters; with a port it is a host's
 --- http_config
     upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_default_provider first;
+    llm_fallback_route first second;
+    llm_auth_credential first sk-first-SECRET-1;
+    llm_auth_credential second sk-second-SECRET-2;
+    set $capitals ONE;
+    set $port one:80;
+    location /v1/ { llm_proxy; llm_auth; llm_fallback; proxy_pass http://$capitals; }
+    location = /v1/embeddings { llm_proxy; llm_auth; llm_fallback; proxy_pass http://$port; }
+--- provider_first
+500
+
+{}
+--- requests
+POST /v1/chat/completions
+{"model":"a"}
+>>>
+POST /v1/chat/completions
+{"model":"a"}
+>>>
+POST /v1/embeddings
+{"model":"a","input":"b"}
+--- error_code: 200 200 500
+--- provider_first_requests: 2
+--- provider_second_requests: 1
+
+=== proxy_bind holds as it is written
+--- http_config
+    upstream one { server 127.0.0.1:%%port2%%; }
+    server {
+        listen 127.0.0.1:%%port2%%;
+        default_type application/json;
+        location / { return 200 '{"from":"$remote_addr"}'; }
+    }
+    proxy_bind 127.0.0.2;
 --- config
     llm_proxy_route first one;
     llm_proxy_default_provider first;
     llm_auth_credential first sk-first-SECRET-1;
-    location /v1/ {
-        llm_proxy;
-        llm_auth;
-        set $elsewhere %%second%%;
-        proxy_pass http://$elsewhere;
-    }
---- request
+    llm_proxy;
+    llm_auth;
+    set $from 127.0.0.3;
+    set $none "";
+    location /v1/ { proxy_pass http://$llm_provider_upstream; }
+    location = /v1/embeddings { proxy_bind $from; proxy_pass http://$llm_provider_upstream; }
+    location = /v1/completions { proxy_bind $none; proxy_pass http://$llm_provider_upstream; }
+    location = /v1/responses { proxy_bind off; proxy_pass http://one; }
+    location = /v1/moderations { proxy_pass http://one; }
+    location = /off { llm_proxy off; llm_auth off; proxy_pass http://one; }
+--- requests
 POST /v1/chat/completions
 {"model":"a"}
---- more_headers
-Authorization: Bearer sk-client-SECRET-9
---- error_code: 500
---- provider_first_requests: 0
---- provider_second_requests: 0
+>>>
+POST /v1/embeddings
+{"model":"a","input":"b"}
+>>>
+POST /v1/completions
+{"model":"a","prompt":"b"}
+>>>
+POST /v1/responses
+{"model":"a","input":"b"}
+>>>
+POST /v1/moderations
+{"model":"a","input":"b"}
+>>>
+POST /off
+{}
+--- response_json
+{"from":"127.0.0.2"}
+>>>
+{"from":"127.0.0.3"}
+>>>
+{"from":"127.0.0.1"}
+>>>
+{"from":"127.0.0.1"}
+>>>
+{"from":"127.0.0.2"}
+>>>
+{"from":"127.0.0.2"}
 
 === an error page in another gateway location does not mix the keys of both
 --- http_config

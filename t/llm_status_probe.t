@@ -5,6 +5,7 @@ use warnings;
 
 use Test::LLM 'no_plan';
 use Test::LLM::Ctl;
+use JSON::PP ();
 
 run_tests();
 
@@ -41,7 +42,7 @@ __DATA__
 --- provider_fifth
 {"fault":"malformed","times":"always"}
 --- requests
->>> new connection
+>>> new connection, provider first 1
 POST /status/probe?provider=first
 >>> new connection
 POST /status/probe?provider=second
@@ -144,6 +145,48 @@ POST /status/probe?provider=first
 like($t->request('POST /status/probe?provider=first')->{body}, qr/"result":"timeout"/, "the next one, $_")
     for 1 .. 2;
 is($t->request('GET /status/json')->{status}, 200, 'and a request of another kind');
+
+=== a reload takes no answer from who waits for a probe
+--- workers: 2
+--- http_config
+    upstream one { server %%first%%; }
+    upstream two { server %%second%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_route second two;
+    llm_proxy_default_provider first;
+    llm_fallback_probe first interval=1h timeout=30s;
+    llm_fallback_probe second interval=1h timeout=1s;
+    llm_metrics;
+    location /v1/ { llm_proxy; llm_fallback; proxy_pass http://$llm_provider_upstream; }
+    location /status { llm_status; }
+--- provider_first
+{"status":200,"delay_ms":1000,"times":"always"}
+--- provider_second
+{"fault":"hang","times":"always"}
+--- after
+# Those of the start first: who comes before one shares its answer.
+my $asked = sub { !grep { $t->mock->state($_)->{requests} < $_[0] } qw(first second) };
+ok((wait_until { $asked->(1) } 5), 'both are asked at the start');
+my @clients = map {
+    my $client = Test::LLM::Client->new($t->address);
+    $client->transmit("POST /status/probe?provider=$_ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    $client;
+} qw(first second);
+ok((wait_until { $asked->(2) } 10), 'both are asked again');
+$t->reload;
+for (['first', 'up', 'ok', 200], ['second', 'benched', 'timeout', undef]) {
+    my $client = shift @clients;
+    my $answer = $client->receive;
+    is($answer->{status}, 200, "$_->[0] is answered");
+    ok($answer->{complete}, 'to the end');
+    my $told = JSON::PP::decode_json($answer->{body});
+    delete $told->{latency_ms};
+    is_deeply($told, { provider => $_->[0], state => $_->[1], result => $_->[2], status => $_->[3] }, 'with what was found');
+    $client->finish;
+}
+ok((wait_until { 2 == (() = $t->error_log =~ /worker process \d+ exited with code 0/g) } 5), 'then the old workers end');
+like($t->request('POST /status/probe?provider=first')->{body}, qr/"result":"ok"/, 'the new ones ask, too');
 
 === a key is suspended at once while a probe hangs
 --- init: put_keys($t, 'keys', key_line('one', 'sk-client-SECRET-1', org => 'acme'));

@@ -1,8 +1,10 @@
 //! What does the request head for a provider look like, given the one that nginx's proxy module
 //! wrote? `attempt` asks before each try. It decides lines, it does not send them.
 
+mod arguments;
 mod private;
 
+use arguments::put_without_credentials;
 use private::{is_private, starts_with};
 
 use crate::auth::Secret;
@@ -71,7 +73,10 @@ pub fn edit(text: &[u8], edit: &HeadEdit<'_>) -> Option<Vec<u8>> {
         .strip_suffix(b" HTTP/1.0")
         .or_else(|| request_line.strip_suffix(b" HTTP/1.1"))?;
     let mut out = Vec::with_capacity(text.len() + 128);
-    out.extend_from_slice(request_line);
+    match edit.credential {
+        Credential::Client => out.extend_from_slice(request_line),
+        Credential::Operator { .. } => put_without_credentials(&mut out, request_line),
+    }
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let (mut host_seen, mut version_seen) = (false, false);
     loop {

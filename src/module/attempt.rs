@@ -18,8 +18,8 @@ use llm_core::fallback::{
 use llm_core::metrics::AttemptEnd;
 
 use crate::ctx::{RequestCtx, Routed};
-use crate::ffi::Request;
 use crate::ffi::upstream::{Caching, Limits, Upstream};
+use crate::ffi::{Level, Request};
 use crate::health::Place;
 use crate::{proxy, ratelimit};
 
@@ -214,6 +214,17 @@ pub fn begin(
     request::prepare(r, ctx, upstream, block)?;
     begin_attempt(r, ctx);
     Some(())
+}
+
+/// `proxy_pass` goes to an address that is no upstream block, where it would be a stranger's request with
+/// the client's credential.
+pub fn elsewhere(r: Request<'_>, ctx: &RequestCtx) {
+    request::restore_uri(r, ctx);
+    r.write_log(
+        Level::Error,
+        "llm: proxy_pass goes to an address that is no upstream block: write \"proxy_pass \
+         http://$llm_provider_upstream\"",
+    );
 }
 
 /// A connection is asked for.

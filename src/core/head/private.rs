@@ -116,7 +116,7 @@ pub(super) fn starts_with(name: &[u8], start: &str) -> bool {
     name.get(..start.len()).is_some_and(|name| same(name, start))
 }
 
-fn ends_with(name: &[u8], end: &str) -> bool {
+pub(super) fn ends_with(name: &[u8], end: &str) -> bool {
     // A name is held against a dozen of them, and one byte tells of most that they are not its end.
     if name.last().map(|byte| plain(*byte)) != end.as_bytes().last().map(|byte| plain(*byte)) {
         return false;
@@ -131,7 +131,7 @@ const fn plain(byte: u8) -> u8 {
 }
 
 /// Compares without regard to case.
-fn same(name: &[u8], word: &str) -> bool {
+pub(super) fn same(name: &[u8], word: &str) -> bool {
     let mut pairs = name.iter().zip(word.bytes());
     name.len() == word.len() && pairs.all(|(&byte, of)| plain(byte) == plain(of))
 }

@@ -138,6 +138,26 @@ fn with_auth_off_the_clients_headers_are_untouched() {
 }
 
 #[test]
+fn a_credential_among_the_arguments_is_treated_as_one_in_a_header() {
+    let line = |credential| {
+        let head = b"POST /v1/x?api-version=1&key=client HTTP/1.0\r\nHost: a\r\n\r\n?key=body";
+        let change = HeadEdit { credential, ..HeadEdit::new("b") };
+        let head = String::from_utf8(edit(head, &change).unwrap()).unwrap();
+        assert!(head.ends_with("\r\n\r\n?key=body"));
+        head.lines().next().unwrap().to_owned()
+    };
+    let secret = Secret::new(KEY).unwrap();
+    for secret in [None, Some(&secret)] {
+        let dialect = Dialect::OpenAi;
+        assert_eq!(
+            line(Credential::Operator { dialect, secret }),
+            "POST /v1/x?api-version=1 HTTP/1.1"
+        );
+    }
+    assert_eq!(line(Credential::Client), "POST /v1/x?api-version=1&key=client HTTP/1.1");
+}
+
+#[test]
 fn our_own_headers_stay_in_either_spelling() {
     assert_eq!(
         sent_with(&["x-llm-tag: a", "X_LLM_Tag: a", "x-llmtag: a"], Credential::Client, None),

@@ -17,10 +17,11 @@ pub const LLM_AUTH: Directive = Directive {
            the OpenAI dialect gets `Authorization: Bearer`, one of the Anthropic dialect `x-api-key` \
            and `anthropic-version` (the client's, or 2023-06-01). The client's own credentials, its \
            cookies, the headers that tell its address (`X-Forwarded-*`, `X-Real-IP`, `Via` and \
-           their like) and those made for another vendor are not sent. Answers go through a mask \
-           that shows `***` in the place of a configured secret of 8 or more bytes, or as many stars \
-           as it has where a success has told its length; a refusal that is compressed goes without \
-           its body.",
+           their like) and those made for another vendor are not sent, nor are arguments of the \
+           request line that carry a credential (`key`, `api_key`, `access_token` and their like, \
+           whoever wrote them). Answers go through a mask that shows `***` in the place of a \
+           configured secret of 8 or more bytes, or as many stars as it has where a success has told \
+           its length; a refusal that is compressed goes without its body.",
 };
 
 /// The row of `llm_auth_credential`.

@@ -42,15 +42,12 @@ pub enum Holds {
 
 /// Makes nginx's request one for the current target.
 pub(super) fn prepare(
-    mut r: Request<'_>,
+    r: Request<'_>,
     ctx: &RequestCtx,
     upstream: &mut Upstream<'_>,
     block: &str,
 ) -> Option<()> {
-    // The request is made: the log's `$request_uri` is the client's.
-    if let Some(uri) = ctx.unparsed_uri.get() {
-        r.set_unparsed_uri(&uri)?;
-    }
+    restore_uri(r, ctx)?;
     let routed = ctx.routed()?;
     let provider = routed.provider()?;
     if provider.upstream != block {
@@ -79,6 +76,14 @@ pub(super) fn prepare(
     }
     set_limits(r, ctx, upstream, &routed, provider);
     edit_head(r, ctx, upstream, &routed, host)
+}
+
+/// Once the request is made, the log's `$request_uri` is the client's.
+pub(super) fn restore_uri(mut r: Request<'_>, ctx: &RequestCtx) -> Option<()> {
+    match ctx.unparsed_uri.get() {
+        Some(uri) => r.set_unparsed_uri(&uri),
+        None => Some(()),
+    }
 }
 
 fn edit_head(

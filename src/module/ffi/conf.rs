@@ -17,7 +17,7 @@ use ngx::ffi::{
     ngx_str_t, ngx_uint_t, off_t,
 };
 
-use super::{bytes, entry, request};
+use super::{bytes, entry, gate, request};
 use crate::conf::{COMMANDS, Command, Set};
 
 /// Certificates between a provider's and an authority's; nginx's own default is 1, which public
@@ -281,6 +281,14 @@ impl Stock {
             proxy.busy_buffers_size = 2 * ANSWER_PARTS.size;
             proxy.temp_file_write_size = proxy.temp_file_write_size.max(2 * ANSWER_PARTS.size);
         }
+    }
+
+    /// Only upstream blocks are asked, whatever a variable of `proxy_pass` says.
+    pub(super) fn guard_addresses(&self, cf: *mut ngx_conf_t) -> Option<()> {
+        // SAFETY: nginx reads the configuration into this pool.
+        let pool = unsafe { (*cf).pool };
+        // SAFETY: the proxy module has made and merged it; its module stands before ours.
+        gate::put(pool, unsafe { self.proxy.as_mut() }?)
     }
 
     /// nginx goes on reading the answer when the client has gone.

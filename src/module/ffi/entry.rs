@@ -192,7 +192,7 @@ pub(super) unsafe extern "C" fn merge_loc_conf(
         stock.set_max_body_size(conf.proxy.max_body_size_bytes());
         stock.ignore_accel_headers();
         stock.widen_buffers();
-        if stock.trust_authorities(cf).is_none() {
+        if stock.trust_authorities(cf).and_then(|()| stock.guard_addresses(cf)).is_none() {
             return ngx::core::NGX_CONF_ERROR.cast();
         }
         if conf.proxy.finishes_after_abort() {

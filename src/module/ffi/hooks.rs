@@ -16,8 +16,8 @@ use ngx::ffi::{
     NGX_HTTP_UPSTREAM_INVALID_HEADER, NGX_PEER_FAILED, NGX_PEER_NEXT, ngx_event_free_peer_pt,
     ngx_event_get_peer_pt, ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt,
     ngx_http_request_t, ngx_http_upstream_main_conf_t, ngx_http_upstream_module,
-    ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t,
-    ngx_uint_t,
+    ngx_http_upstream_resolved_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t,
+    ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
 
 use super::park::Parking;
@@ -45,6 +45,30 @@ pub struct Block {
     pub host: String,
     /// That server's first address; none for a socket file.
     pub address: Option<SocketAddr>,
+}
+
+impl Block {
+    fn raw(&self) -> &ngx_http_upstream_srv_conf_t {
+        // SAFETY: the block lives as long as the configuration.
+        unsafe { &*self.raw }
+    }
+
+    /// Whether nginx asks the block for what `proxy_pass` has found in its variables.
+    pub(super) fn serves(&self, found: &ngx_http_upstream_resolved_t) -> bool {
+        let raw = self.raw();
+        // SAFETY: configuration text, and text of the request's pool.
+        let (name, host) = unsafe { (bytes(raw.host), bytes(found.host)) };
+        let port = raw.port == 0 && found.no_port != 0 || raw.port == found.port;
+        port && name.eq_ignore_ascii_case(host)
+    }
+
+    /// Makes nginx ask it, whatever was found.
+    pub(super) fn attract(&self, found: &mut ngx_http_upstream_resolved_t) {
+        let raw = self.raw();
+        found.host = raw.host;
+        found.port = raw.port;
+        found.no_port = 1;
+    }
 }
 
 /// Puts our `peer.init` around that of every upstream block. Runs in postconfiguration, after
@@ -103,7 +127,16 @@ pub struct Hooks {
     headers_done: Cell<bool>,
     advance: Cell<bool>,
     wait_ms: Cell<Option<u64>>,
+    /// `proxy_pass` goes to an address that is no block's.
+    elsewhere: Cell<bool>,
     pub(super) parking: Parking,
+}
+
+impl Hooks {
+    /// The request must not be sent: it is for an address that is no block's.
+    pub(super) fn set_elsewhere(&self) {
+        self.elsewhere.set(true);
+    }
 }
 
 /// Everything that a decision of ours may lead nginx to repeat. Without bits for statuses: a
@@ -121,15 +154,20 @@ unsafe extern "C" fn peer_init(
     fenced("peer init", code::ERROR, || {
         // SAFETY: nginx passes a live request.
         let Some(request) = (unsafe { Request::from_ptr(r) }) else { return code::ERROR };
+        // A context may be left over from a location that `error_page` led away from.
+        let ours = request.is_main() && request.loc_conf().proxy.is_on();
+        let ctx = request.ctx().filter(|ctx| ours && ctx.is_routed());
+        if let Some(ctx) = ctx.filter(|ctx| ctx.hooks.elsewhere.take()) {
+            attempt::elsewhere(request, ctx);
+            return code::ERROR;
+        }
         let blocks = &request.main_conf().blocks;
         let Some(block) = blocks.iter().find(|block| ptr::eq(block.raw, us)) else {
             return code::ERROR;
         };
         // SAFETY: the balancer's own function, with the arguments that nginx meant for it.
         let rc = unsafe { (block.init)(r, us) };
-        // A context may be left over from a location that `error_page` led away from.
-        let ours = request.is_main() && request.loc_conf().proxy.is_on();
-        let Some(ctx) = request.ctx().filter(|ctx| ours && ctx.is_routed()) else { return rc };
+        let Some(ctx) = ctx else { return rc };
         let Some(mut upstream) = request.upstream().filter(|_| rc == code::OK) else { return rc };
         if upstream.own_conf().is_none() {
             return code::ERROR;

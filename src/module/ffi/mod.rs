@@ -11,6 +11,7 @@ pub mod buf;
 pub mod conf;
 mod entry;
 mod exports;
+mod gate;
 pub mod hooks;
 pub mod later;
 mod park;

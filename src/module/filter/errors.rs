@@ -3,8 +3,9 @@
 use llm_core::error::Rejection;
 
 use super::{Answer, headers};
+use crate::attempt;
 use crate::ctx::RequestCtx;
-use crate::ffi::{Level, Request};
+use crate::ffi::Request;
 use crate::phases::new_ctx;
 
 const KIND: &str = "application/json";
@@ -75,8 +76,8 @@ pub(super) fn hide(r: &mut Request<'_>, ctx: &RequestCtx) {
     replace(r, ctx, body);
 }
 
-/// Whether an answer comes from an address that is no upstream block: nginx goes there past us, with the
-/// client's own request.
+/// Whether an answer comes from an address that is no upstream block: another transport than
+/// `proxy_pass` goes there past us, with the client's own request.
 pub(super) fn is_foreign(r: Request<'_>, ctx: &RequestCtx) -> bool {
     r.loc_conf().proxy.is_on()
         && ctx.is_routed()
@@ -86,11 +87,7 @@ pub(super) fn is_foreign(r: Request<'_>, ctx: &RequestCtx) -> bool {
 
 /// Such an answer is not used, so that the mistake does not stay unseen.
 pub(super) fn refuse_foreign(r: &mut Request<'_>, ctx: &RequestCtx) {
-    r.write_log(
-        Level::Error,
-        "llm: proxy_pass goes to an address that is no upstream block: write \"proxy_pass \
-         http://$llm_provider_upstream\"",
-    );
+    attempt::elsewhere(*r, ctx);
     let rejection = Rejection::internal();
     r.set_status(rejection.status);
     r.drop_headers(|_| true);

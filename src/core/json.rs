@@ -13,6 +13,9 @@ use block::Block;
 /// Containers deeper than this are refused, so that no text makes a parser behind us overflow.
 pub const MAX_DEPTH: usize = 512;
 
+/// So many escapes of a string are read one after the other.
+const SINGLE_ESCAPES: usize = 2;
+
 /// A cursor over one JSON text.
 #[derive(Debug, Clone)]
 pub struct Scanner<'a> {
@@ -192,8 +195,18 @@ impl<'a> Scanner<'a> {
     fn rest_of_string(&mut self) -> Result<Text<'a>, JsonError> {
         let start = self.at;
         self.at = self.special(start);
-        let escaped = self.text.get(self.at) != Some(&b'"');
-        if escaped {
+        let mut escaped = false;
+        // Short texts have one or two escapes, which are stepped over; others are looked at in blocks.
+        for _ in 0..SINGLE_ESCAPES {
+            let Some([b'\\', letter, ..]) = self.text.get(self.at..) else { break };
+            if !escapes::is_letter(*letter) {
+                break;
+            }
+            escaped = true;
+            self.at = self.special(self.at + 2);
+        }
+        if self.text.get(self.at) != Some(&b'"') {
+            escaped = true;
             self.escapes()?;
         }
         let raw = self.slice(&(start..self.at));

@@ -22,6 +22,12 @@ fn class(byte: u8) -> u8 {
     }
 }
 
+/// Whether the byte is all that follows a backslash.
+#[inline(always)]
+pub(super) fn is_letter(byte: u8) -> bool {
+    class(byte) & CLASS_LETTER != 0
+}
+
 impl Scanner<'_> {
     /// Goes on in a string that is more than plain text, to its closing quote. All escapes of 64 bytes
     /// are checked together: a step for each would cost more than all else.

@@ -1,5 +1,5 @@
-//! How are several limits charged, all or none? Each call under the lock changes one record; the clerk
-//! takes one after the other, and gives back what it has when one refuses. It knows no rule: it is told
+//! How are several limits charged, all or none? Each call under the lock changes one record and the note
+//! of who holds it; the clerk takes one after the other, and gives back what it has when one refuses. It knows no rule: it is told
 //! what to ask for.
 
 use super::bucket::{Draw, Level, Portion, Rate};
@@ -155,46 +155,26 @@ impl<'a> Clerk<'a> {
     /// `epoch` is what [`Clerk::epoch`] said before the journal was written.
     pub fn settle(&mut self, held: &mut Vec<Held>, actual: &Actual, epoch: u64) {
         self.on(|table| table.fetch(held.iter().map(|one| one.ask.key)));
-        for one in held.iter() {
-            let (key, now_ms) = (one.ask.key, self.now_ms);
-            match one.ask.want {
-                Want::Draw { measure: Measure::Requests, .. } => {}
-                Want::Draw { rate, measure, .. } => {
-                    let Some(tokens) = actual.tokens.map(|tokens| counted(&tokens, measure)) else {
-                        self.close(one.lease);
-                        continue;
-                    };
-                    self.on(|table| {
-                        let reserved = u64::try_from(still_held(table, one)).unwrap_or(u64::MAX);
-                        table.redraw(key, rate, reserved, tokens, now_ms);
-                    });
-                }
-                Want::Enter { .. } => self.leave(one),
-                Want::Reserve { .. } => {
-                    self.on(|table| {
-                        let reserved = still_held(table, one);
-                        table.spend(key, reserved, actual.price.0, epoch);
-                    });
-                }
-            }
-            self.close(one.lease);
+        let (with, owner, now_ms) = (&mut *self.with, &mut *self.owner, self.now_ms);
+        for one in held.drain(..).filter(Held::is_open) {
+            on(with, |table| {
+                one.settle(table, actual, epoch, now_ms);
+                one.close(table, owner);
+            });
         }
-        held.clear();
     }
 
     /// Gives back all that is held from an index on, requests as well: nothing was sent.
     pub fn release(&mut self, held: &mut Vec<Held>, from: usize) {
+        let (with, owner, now_ms) = (&mut *self.with, &mut *self.owner, self.now_ms);
         while held.len() > from {
             let Some(one) = held.pop() else { return };
-            let lease =
-                Lease { kind: one.ask.want.kind(), target: one.ask.key, amount: one.amount };
-            let now_ms = self.now_ms;
-            self.on(|table| {
+            on(with, |table| {
                 if one.lease.is_none_or(|at| table.is_open(at)) {
-                    table.give_back(lease, now_ms);
+                    table.give_back(one.charged(), now_ms);
                 }
+                one.close(table, owner);
             });
-            self.close(one.lease);
         }
     }
 
@@ -213,13 +193,7 @@ impl<'a> Clerk<'a> {
     }
 
     pub(super) fn on<R>(&mut self, work: impl FnOnce(&mut Table<'_>) -> R) -> Option<R> {
-        let (mut work, mut result) = (Some(work), None);
-        (self.with)(&mut |table| {
-            if let Some(work) = work.take() {
-                result = Some(work(table));
-            }
-        });
-        result
+        on(self.with, work)
     }
 
     pub(super) fn now_ms(&self) -> u64 {
@@ -227,68 +201,19 @@ impl<'a> Clerk<'a> {
     }
 
     fn take_one(&mut self, one: &mut Held, mode: Mode) -> Option<Why> {
-        let (ask, now_ms) = (one.ask, self.now_ms);
-        one.lease = self.lease(&ask);
-        if one.lease.is_none() && ask.want.must_be_backed() {
-            return Some(Why::Full);
-        }
-        let why = match ask.want {
-            Want::Draw { rate, portion, .. } => {
-                let draw = self.on(|table| table.draw(ask.key, ask.limit, rate, portion, now_ms));
-                one.drawn(draw.unwrap_or(Draw::Full))
-            }
-            Want::Enter { limit: most } => {
-                let entry = self.on(|table| table.enter(ask.key, ask.limit, most, now_ms));
-                one.entered(entry.unwrap_or(Entry::Full))
-            }
-            Want::Reserve { window, budget, amount, cap } => {
-                let is_forced = mode == Mode::DryRun;
-                let wish = Wish { window, budget, amount, cap, is_forced };
-                let reserve = self.on(|table| table.reserve(ask.key, &wish, now_ms));
-                one.reserved(amount, reserve.unwrap_or(Reserve::Full))
-            }
-        };
-        if why.is_some() {
-            self.close(one.lease);
-        }
-        why
+        let (owner, now_ms) = (&mut *self.owner, self.now_ms);
+        on(self.with, |table| one.take(table, owner, mode, now_ms)).unwrap_or(Some(Why::Full))
     }
+}
 
-    fn lease(&mut self, ask: &Ask) -> Option<LeaseAt> {
-        let amount = match ask.want {
-            // Requests stay counted whatever happens.
-            Want::Draw { measure: Measure::Requests, .. } => return None,
-            Want::Draw { rate, portion, .. } => portion.amount.min(rate.capacity()).into(),
-            Want::Enter { .. } => 1,
-            Want::Reserve { amount, .. } => amount,
-        };
-        let lease = Lease { kind: ask.want.kind(), target: ask.key, amount };
-        let must = ask.want.must_be_backed();
-        let (with, owner, now_ms) = (&mut *self.with, &mut *self.owner, self.now_ms);
-        let mut at = None;
-        with(&mut |table| {
-            at = table.open(owner, lease, now_ms);
-            if at.is_none() && !must {
-                table.set_stats(|stats| stats.unbacked += 1);
-            }
-        });
-        at
-    }
-
-    fn leave(&mut self, one: &Held) {
-        self.on(|table| {
-            if one.lease.is_some_and(|at| table.is_open(at)) {
-                table.leave(one.ask.key);
-            }
-        });
-    }
-
-    fn close(&mut self, lease: Option<LeaseAt>) {
-        if let Some(at) = lease {
-            self.on(|table| table.close(at));
-            self.owner.closed(at);
+fn on<R>(with: WithTable<'_>, work: impl FnOnce(&mut Table<'_>) -> R) -> Option<R> {
+    let (mut work, mut result) = (Some(work), None);
+    with(&mut |table| {
+        if let Some(work) = work.take() {
+            result = Some(work(table));
         }
-    }
+    });
+    result
 }
 
 impl Want {
@@ -297,6 +222,16 @@ impl Want {
             Self::Draw { .. } => Kind::Bucket,
             Self::Enter { .. } => Kind::InFlight,
             Self::Reserve { .. } => Kind::Spend,
+        }
+    }
+
+    /// What is given back for a worker that dies; requests stay counted whatever happens.
+    fn amount_to_back(&self) -> Option<u128> {
+        match self {
+            Self::Draw { measure: Measure::Requests, .. } => None,
+            Self::Draw { rate, portion, .. } => Some(portion.amount.min(rate.capacity()).into()),
+            Self::Enter { .. } => Some(1),
+            Self::Reserve { amount, .. } => Some(*amount),
         }
     }
 
@@ -318,6 +253,80 @@ impl Held {
             is_over: false,
             lease: None,
         }
+    }
+
+    /// Notes the charge and makes it.
+    fn take(
+        &mut self,
+        table: &mut Table<'_>,
+        owner: &mut Owner,
+        mode: Mode,
+        now_ms: u64,
+    ) -> Option<Why> {
+        let Ask { key, limit, want, .. } = self.ask;
+        if let Some(amount) = want.amount_to_back() {
+            self.lease =
+                table.open(owner, Lease { kind: want.kind(), target: key, amount }, now_ms);
+            if self.lease.is_none() {
+                if want.must_be_backed() {
+                    return Some(Why::Full);
+                }
+                table.set_stats(|stats| stats.unbacked += 1);
+            }
+        }
+        let why = match want {
+            Want::Draw { rate, portion, .. } => {
+                self.drawn(table.draw(key, limit, rate, portion, now_ms))
+            }
+            Want::Enter { limit: most } => self.entered(table.enter(key, limit, most, now_ms)),
+            Want::Reserve { window, budget, amount, cap } => {
+                let is_forced = mode == Mode::DryRun;
+                let wish = Wish { window, budget, amount, cap, is_forced };
+                self.reserved(amount, table.reserve(key, &wish, now_ms))
+            }
+        };
+        if why.is_some() {
+            self.close(table, owner);
+        }
+        why
+    }
+
+    /// Whether something of it is to be settled: requests stay counted whatever happens.
+    fn is_open(&self) -> bool {
+        !matches!(self.ask.want, Want::Draw { measure: Measure::Requests, .. })
+    }
+
+    fn settle(&self, table: &mut Table<'_>, actual: &Actual, epoch: u64, now_ms: u64) {
+        let key = self.ask.key;
+        match self.ask.want {
+            Want::Draw { rate, measure, .. } => {
+                let Some(tokens) = actual.tokens.map(|tokens| counted(&tokens, measure)) else {
+                    return;
+                };
+                let reserved = u64::try_from(still_held(table, self)).unwrap_or(u64::MAX);
+                table.redraw(key, rate, reserved, tokens, now_ms);
+            }
+            Want::Enter { .. } => {
+                if self.lease.is_some_and(|at| table.is_open(at)) {
+                    table.leave(key);
+                }
+            }
+            Want::Reserve { .. } => {
+                let reserved = still_held(table, self);
+                table.spend(key, reserved, actual.price.0, epoch);
+            }
+        }
+    }
+
+    fn close(&self, table: &mut Table<'_>, owner: &mut Owner) {
+        if let Some(at) = self.lease {
+            table.close(at);
+            owner.closed(at);
+        }
+    }
+
+    fn charged(&self) -> Lease {
+        Lease { kind: self.ask.want.kind(), target: self.ask.key, amount: self.amount }
     }
 
     /// The charge that a journal entry bears, if this is a budget.

@@ -137,6 +137,67 @@ POST /v1/messages
 {"type":"error","error":{"type":"invalid_request_error","message":"<<match:more than one \"model\">>"}}
 --- provider_first_requests: 0
 
+=== a provider is not asked to choose among other models
+--- http_config
+    upstream one { server %%first%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_model_pattern a first;
+    llm_proxy_model_pattern b first;
+    location /v1/ { llm_proxy; proxy_pass http://one; }
+--- requests
+POST /v1/chat/completions
+{"model":"a","models":["secret"]}
+>>>
+POST /v1/chat/completions
+{"model":"a","models":["a","b"]}
+>>>
+POST /v1/chat/completions
+{"model\u0073":["secret"],"model":"a"}
+>>>
+POST /v1/chat/completions
+{"model":"a","Models":"secret"}
+>>>
+POST /v1/chat/completions
+{"model":"a","models":[],"models":["secret"]}
+>>>
+POST /v1/messages
+{"model":"a","models":["secret"]}
+--- error_code: 400
+--- response_json
+{"error":{"code":"unsupported_parameter","param":"models","type":"invalid_request_error","message":"<<match:Name one model in \"model\">>"}}
+>>>
+{"error":{"code":"unsupported_parameter"}}
+>>>
+{"error":{"code":"unsupported_parameter"}}
+>>>
+{"error":{"code":"unsupported_parameter"}}
+>>>
+{"error":{"code":"unsupported_parameter"}}
+>>>
+{"type":"error","error":{"type":"invalid_request_error","message":"<<match:Name one model in \"model\">>"}}
+--- provider_first_requests: 0
+
+=== a list that names no other model passes as it is
+--- http_config
+    upstream one { server %%first%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_model_pattern a first;
+    location /v1/ { llm_proxy; proxy_pass http://one; }
+--- requests
+POST /v1/chat/completions
+{"model":"a","models":[]}
+>>>
+POST /v1/chat/completions
+{"model":"a","models":null}
+--- provider_first
+{"json":{},"times":2}
+--- provider_first_got_body
+{"model":"a","models":[]}
+>>>
+{"model":"a","models":null}
+
 === two of any field that we act on are none
 --- http_config
     upstream one { server %%first%%; }

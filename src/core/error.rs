@@ -149,6 +149,14 @@ impl Rejection {
         Self::new(400, "invalid_type", message).with_param(key)
     }
 
+    /// 400: the provider is asked to choose among models that nobody has looked up here.
+    #[must_use]
+    pub fn other_models() -> Self {
+        let message = "The field \"models\" is not supported here. Name one model in \"model\"; the \
+                       gateway's own fallback chooses others.";
+        Self::new(400, "unsupported_parameter", message).with_param("models")
+    }
+
     /// 400: the model's name cannot be one.
     #[must_use]
     pub fn invalid_model_name() -> Self {

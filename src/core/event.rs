@@ -7,6 +7,7 @@ use std::ops::Range;
 use crate::dialect::Dialect;
 use crate::json::{JsonError, Kind, Scanner, Text, Value};
 use crate::usage::{Usage, each_member};
+use crate::words::{Member, Part, Words, unescaped_bytes};
 
 /// Longest code or type of an error that is kept.
 const MAX_WORD_BYTES: usize = 64;
@@ -179,6 +180,10 @@ struct Walk<'a> {
     delta_bytes: u64,
     /// The block that starts is more than an empty text.
     block_filled: bool,
+    /// Bytes of text in it.
+    block_bytes: u64,
+    /// Bytes of the name of the tool that is called.
+    item_bytes: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -190,6 +195,7 @@ impl<'a> Walk<'a> {
             b"error" => self.error(scanner),
             b"delta" | b"audio" => self.delta(scanner),
             b"content_block" => self.block(scanner),
+            b"item" => self.item(scanner),
             b"stop_reason" => self.stop_reason(scanner),
             b"message" | b"response" => self.answer(scanner),
             b"type" => {
@@ -256,7 +262,7 @@ impl<'a> Walk<'a> {
     fn choice_member(&mut self, name: &[u8], scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         match name {
             b"delta" | b"message" => each_member(scanner, |name, scanner| {
-                let bytes = filled_bytes(scanner)?;
+                let value = scanner.value()?;
                 let is_content = matches!(
                     name,
                     b"content"
@@ -268,18 +274,10 @@ impl<'a> Walk<'a> {
                         | b"refusal"
                         | b"audio"
                 );
-                if is_content {
-                    self.event.said.content |= bytes > 0;
-                    self.event.said.content_bytes += bytes;
-                }
+                self.event.said.content |= is_content && is_filled(scanner, &value);
+                self.event.said.content_bytes += words(name, scanner, &value, Part::Answer);
                 Ok(())
             }),
-            b"text" => {
-                let bytes = filled_bytes(scanner)?;
-                self.event.said.content |= bytes > 0;
-                self.event.said.content_bytes += bytes;
-                Ok(())
-            }
             b"finish_reason" => {
                 // Some providers write an empty reason until there is one.
                 match string(scanner)?.filter(|reason| !reason.raw.is_empty()) {
@@ -296,7 +294,12 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             b"error" => self.error(scanner),
-            _ => scanner.value().map(drop),
+            _ => {
+                let value = scanner.value()?;
+                self.event.said.content |= name == b"text" && is_filled(scanner, &value);
+                self.event.said.content_bytes += words(name, scanner, &value, Part::Answer);
+                Ok(())
+            }
         }
     }
 
@@ -305,22 +308,28 @@ impl<'a> Walk<'a> {
         if scanner.kind()? != Kind::Object {
             return self.delta_text(scanner);
         }
-        each_member(scanner, |name, scanner| {
-            match name {
-                b"text" | b"thinking" | b"partial_json" | b"signature" | b"citation" => {
-                    self.delta_text(scanner)?;
+        each_member(scanner, |name, scanner| match name {
+            b"text" | b"thinking" => self.delta_text(scanner),
+            b"partial_json" => {
+                if let Some(text) = string(scanner)? {
+                    self.delta_filled |= !text.raw.is_empty();
+                    self.delta_bytes += unescaped_bytes(&text);
                 }
-                b"stop_reason" => self.stop_reason(scanner)?,
-                _ => return scanner.value().map(drop),
+                Ok(())
             }
-            Ok(())
+            b"signature" | b"citation" => {
+                self.delta_filled |= filled(scanner)?;
+                Ok(())
+            }
+            b"stop_reason" => self.stop_reason(scanner),
+            _ => scanner.value().map(drop),
         })
     }
 
     fn delta_text(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
-        let bytes = filled_bytes(scanner)?;
-        self.delta_filled |= bytes > 0;
-        self.delta_bytes += bytes;
+        let value = scanner.value()?;
+        self.delta_filled |= is_filled(scanner, &value);
+        self.delta_bytes += words(b"text", scanner, &value, Part::Blocks);
         Ok(())
     }
 
@@ -335,13 +344,27 @@ impl<'a> Walk<'a> {
 
     fn block(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         each_member(scanner, |name, scanner| {
-            self.block_filled |= match name {
-                b"type" => {
-                    string(scanner)?.is_some_and(|kind| !kind.is("text") && !kind.is("thinking"))
-                }
-                b"text" | b"thinking" => filled(scanner)?,
-                _ => scanner.value().map(|_| false)?,
-            };
+            if name == b"type" {
+                let kind = string(scanner)?;
+                self.block_filled |=
+                    kind.is_some_and(|kind| !kind.is("text") && !kind.is("thinking"));
+                return Ok(());
+            }
+            let value = scanner.value()?;
+            self.block_filled |=
+                matches!(name, b"text" | b"thinking") && is_filled(scanner, &value);
+            self.block_bytes += words(name, scanner, &value, Part::Blocks);
+            Ok(())
+        })
+    }
+
+    /// What Responses begin. All else of it comes as deltas.
+    fn item(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+        each_member(scanner, |name, scanner| {
+            let value = scanner.value()?;
+            if name == b"name" {
+                self.item_bytes += words(name, scanner, &value, Part::Answer);
+            }
             Ok(())
         })
     }
@@ -364,7 +387,14 @@ impl<'a> Walk<'a> {
             };
             let said = Said::by_kind(kind, content);
             event.said.content |= said.content;
-            event.said.content_bytes += if content { self.delta_bytes } else { 0 };
+            event.said.content_bytes += match kind {
+                b"content_block_start" => self.block_bytes,
+                b"response.output_item.added" => self.item_bytes,
+                // Sound in base64 is no text.
+                _ if kind.ends_with(b"audio.delta") => 0,
+                _ if content => self.delta_bytes,
+                _ => 0,
+            };
             event.said.finished |= said.finished;
             event.said.marker |= said.marker;
             match kind {
@@ -404,14 +434,19 @@ fn string<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Text<'a>>, JsonError> 
 
 /// Whether the next value holds anything: text, items or members. Steps over it.
 fn filled(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
-    Ok(filled_bytes(scanner)? > 0)
+    let value = scanner.value()?;
+    Ok(is_filled(scanner, &value))
 }
 
-/// How many bytes stand between the quotes or brackets of the next value; zero if it holds nothing.
-fn filled_bytes(scanner: &mut Scanner<'_>) -> Result<u64, JsonError> {
-    let value = scanner.value()?;
-    let inside = value.span.len().saturating_sub(2);
-    Ok(if is_filled(scanner, &value) { inside as u64 } else { 0 })
+/// Bytes that the model has written in a member's value.
+fn words(name: &[u8], scanner: &Scanner<'_>, value: &Value, part: Part) -> u64 {
+    let length = value.span.len() as u64;
+    match (value.kind, Member::of(name, part)) {
+        (Kind::String, Member::Text) => length.saturating_sub(2),
+        (Kind::Array | Kind::Object, Member::Text) => Words::of(scanner.slice(&value.span), part),
+        (Kind::Array | Kind::Object, Member::Json) if length > 2 => length,
+        _ => 0,
+    }
 }
 
 fn is_filled(scanner: &Scanner<'_>, value: &Value) -> bool {

@@ -35,6 +35,7 @@ pub mod sse;
 pub mod stream;
 pub mod tap;
 pub mod usage;
+mod words;
 
 pub mod cost;
 

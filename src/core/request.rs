@@ -135,6 +135,8 @@ pub enum FactsError {
     DuplicateKey(&'static str),
     /// A field we act on is no string.
     WrongType(&'static str),
+    /// `models` names models that the provider may answer with in place of `model`.
+    OtherModels,
     /// The model's name is blank.
     EmptyModel,
     /// The model's name has control characters, lone surrogates or too many bytes.
@@ -155,6 +157,7 @@ impl FactsError {
             Self::NotAnObject => Rejection::invalid_json("its top level is not an object"),
             Self::DuplicateKey(key) => Rejection::duplicate_key(key),
             Self::WrongType(key) => Rejection::invalid_type(key),
+            Self::OtherModels => Rejection::other_models(),
             Self::EmptyModel => Rejection::model_required(),
             Self::BadModelName => Rejection::invalid_model_name(),
         }
@@ -295,6 +298,7 @@ impl<'a> Reader<'a> {
                 once(&mut self.seen.model, "model")?;
                 scanner.value()?;
             }
+            other if is_models(other) => no_models(scanner)?,
             _ => {
                 scanner.value()?;
             }
@@ -339,6 +343,25 @@ fn model<'a>(scanner: &mut Scanner<'a>) -> Result<Field<'a>, FactsError> {
         return Err(FactsError::BadModelName);
     }
     Ok(field)
+}
+
+/// Readers that ignore case take the long s for an s.
+fn is_models(key: &[u8]) -> bool {
+    let stem = key.strip_suffix(b"s").or_else(|| key.strip_suffix(b"S"));
+    let stem = stem.or_else(|| key.strip_suffix("\u{17f}".as_bytes()));
+    stem.is_some_and(|stem| stem.eq_ignore_ascii_case(b"model"))
+}
+
+/// OpenRouter answers with any model of this list, past the catalog, its keys and its prices. It would
+/// also stand in the body for every other target. A list that names none is harmless.
+fn no_models(scanner: &mut Scanner<'_>) -> Result<(), FactsError> {
+    let value = scanner.value()?;
+    let is_blank = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_whitespace);
+    match (value.kind, scanner.slice(&value.span)) {
+        (Kind::Null, _) => Ok(()),
+        (Kind::Array, [_, inside @ .., _]) if is_blank(inside) => Ok(()),
+        _ => Err(FactsError::OtherModels),
+    }
 }
 
 fn string<'a>(scanner: &mut Scanner<'a>, key: &'static str) -> Result<Field<'a>, FactsError> {

@@ -7,15 +7,14 @@ use memchr::{memchr, memchr2};
 
 use crate::dialect::Dialect;
 use crate::event::{ErrorEvent, Said};
-use crate::json::{Scanner, Text};
+use crate::json::Scanner;
 use crate::skip::{Stop, containers_end, string_end};
 use crate::stream::{Sink, quoted};
 use crate::usage::Usage;
+use crate::words::{Key, MAX_KEY_BYTES, Part, Words};
 
 /// Largest `usage` or `error` value that is read.
 const MAX_CAPTURE_BYTES: usize = 64 * 1024;
-/// Longest key that is compared: the longest one of interest, every letter written as `\u00xx`.
-const MAX_KEY_BYTES: usize = 48;
 
 /// One JSON text on its way from a provider to a client.
 #[derive(Debug)]
@@ -37,6 +36,7 @@ pub struct JsonTap {
     usage: Option<Usage>,
     error: Option<ErrorEvent>,
     kind: String,
+    words: Words,
 }
 
 /// Where the object to watch is found.
@@ -62,6 +62,8 @@ enum Place {
     /// In a container below the watched object.
     Below,
     BelowInString,
+    /// In a container with the model's words.
+    InWords,
     /// In a number or word, or behind any value.
     AfterValue,
     Done,
@@ -76,6 +78,10 @@ enum Member {
     Error,
     Kind,
     Answer,
+    /// A container with the model's words.
+    Words(Part),
+    /// All of the model's words in one string.
+    Text,
     Other,
 }
 
@@ -97,6 +103,7 @@ impl JsonTap {
             usage: None,
             error: None,
             kind: String::new(),
+            words: Words::default(),
         }
     }
 
@@ -157,6 +164,12 @@ impl JsonTap {
         self.error.as_ref()
     }
 
+    /// Bytes of text that the model has written: what an estimate of its tokens goes by.
+    #[must_use]
+    pub fn content_bytes(&self) -> u64 {
+        self.words.bytes()
+    }
+
     /// Whether the object has come to its end.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -169,6 +182,7 @@ impl JsonTap {
             self.error.get_or_insert_default();
         }
         let said = Said::by_kind(self.kind.as_bytes(), self.error.is_none());
+        let said = Said { content_bytes: self.words.bytes(), ..said };
         (said, self.usage, self.error)
     }
 
@@ -193,10 +207,11 @@ impl JsonTap {
                 Some(if byte == b':' { Place::BeforeValue } else { Place::Broken })
             }),
             Place::BeforeValue => self.skip_to(bytes, Self::enter_value),
-            Place::InString => self.pass_string(bytes, Place::AfterValue),
+            Place::InString => self.pass_value(bytes),
             Place::InModel => self.skip_model(bytes),
             Place::BelowInString => self.pass_string(bytes, Place::Below),
             Place::Below => self.pass_containers(bytes),
+            Place::InWords => self.pass_words(bytes),
             Place::AfterValue => self.skip_to(bytes, |tap, byte| match byte {
                 b',' => Some(Place::BeforeKey),
                 b'}' => Some(tap.leave()),
@@ -236,7 +251,8 @@ impl JsonTap {
                     return None;
                 }
                 self.place = Place::InString;
-                1 + self.pass_string(text, Place::AfterValue)
+                self.member = member;
+                1 + self.pass_value(text)
             }
             [b'{' | b'[', parts @ ..] => match member {
                 Member::Error | Member::Answer => return None,
@@ -250,7 +266,12 @@ impl JsonTap {
                     self.place = Place::AfterValue;
                     1 + end
                 }
-                Member::Model | Member::Kind | Member::Other => {
+                Member::Words(part) => {
+                    self.words.begin(part);
+                    self.place = Place::InWords;
+                    1 + self.pass_words(parts)
+                }
+                Member::Model | Member::Kind | Member::Text | Member::Other => {
                     self.depth = 1;
                     1 + self.pass_containers(parts)
                 }
@@ -302,8 +323,7 @@ impl JsonTap {
         let read = end.unwrap_or(bytes.len());
         self.key.extend(bytes.get(..read - usize::from(end.is_some())).unwrap_or_default());
         if end.is_some() {
-            self.member = self.key.member(self.shape, self.inner);
-            self.key = Key::default();
+            self.member = member(&std::mem::take(&mut self.key).text(), self.shape, self.inner);
             self.place = Place::BeforeColon;
         }
         read
@@ -328,10 +348,16 @@ impl JsonTap {
                 self.inner = true;
                 Place::BeforeKey
             }
-            b'{' | b'[' => {
-                self.depth = 1;
-                Place::Below
-            }
+            b'{' | b'[' => match self.member {
+                Member::Words(part) => {
+                    self.words.begin(part);
+                    Place::InWords
+                }
+                _ => {
+                    self.depth = 1;
+                    Place::Below
+                }
+            },
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
                 if self.member == Member::Error && !matches!(first, b'n' | b'f') {
                     self.error.get_or_insert_default();
@@ -351,6 +377,26 @@ impl JsonTap {
         let Some(end) = string_end(bytes, &mut self.escape) else { return bytes.len() };
         self.place = next;
         end
+    }
+
+    fn pass_value(&mut self, bytes: &[u8]) -> usize {
+        let read = self.pass_string(bytes, Place::AfterValue);
+        if self.member == Member::Text {
+            self.words.add(read - usize::from(self.place == Place::AfterValue));
+        }
+        read
+    }
+
+    fn pass_words(&mut self, bytes: &[u8]) -> usize {
+        self.place = match self.words.walk(bytes) {
+            Stop::Behind(end) => {
+                self.place = Place::AfterValue;
+                return end;
+            }
+            Stop::InContainer | Stop::InString => Place::InWords,
+            Stop::Broken => Place::Broken,
+        };
+        bytes.len()
     }
 
     /// A name that does not end on its line is no name: the line's end belongs to the stream.
@@ -389,38 +435,8 @@ impl JsonTap {
                 let kind = Scanner::new(&value).string().ok().and_then(|kind| kind.decode());
                 self.kind = kind.unwrap_or_default().into_owned();
             }
-            Member::Model | Member::Answer | Member::Other => {}
+            Member::Model | Member::Answer | Member::Words(_) | Member::Text | Member::Other => {}
         }
-    }
-}
-
-/// A key as it stands in the text, as far as it can be one of interest.
-#[derive(Debug)]
-struct Key {
-    bytes: [u8; MAX_KEY_BYTES],
-    length: usize,
-}
-
-impl Default for Key {
-    fn default() -> Self {
-        Self { bytes: [0; MAX_KEY_BYTES], length: 0 }
-    }
-}
-
-impl Key {
-    fn extend(&mut self, bytes: &[u8]) {
-        if let Some(room) = self.bytes.get_mut(self.length..self.length + bytes.len()) {
-            room.copy_from_slice(bytes);
-        }
-        // A key that is too long keeps its length and so is nothing of interest.
-        self.length = self.length.saturating_add(bytes.len());
-    }
-
-    fn member(&self, shape: Shape, inner: bool) -> Member {
-        let Some(raw) = self.bytes.get(..self.length) else { return Member::Other };
-        let key = Text { raw, escaped: memchr(b'\\', raw).is_some() };
-        let decoded = if key.escaped { key.decode() } else { None };
-        member(decoded.as_deref().map_or(raw, str::as_bytes), shape, inner)
     }
 }
 
@@ -431,58 +447,14 @@ fn member(key: &[u8], shape: Shape, inner: bool) -> Member {
         (b"error", _, _) => Member::Error,
         (b"type", Shape::Event, false) => Member::Kind,
         (b"response" | b"message", Shape::Event, false) => Member::Answer,
+        // An event's other texts come again, or are short.
+        (b"choices", _, false) | (b"output", Shape::Answer, _) => Member::Words(Part::Answer),
+        (b"content", Shape::Answer, _) => Member::Words(Part::Blocks),
+        // Of a transcription.
+        (b"text", Shape::Answer, _) => Member::Text,
         _ => Member::Other,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> JsonTap {
-        let mut tap = JsonTap::new(Dialect::OpenAi, None);
-        tap.feed(text.as_bytes(), &mut ());
-        tap
-    }
-
-    #[test]
-    fn a_usage_that_is_too_large_is_not_kept() {
-        let usage = |filler: usize| {
-            format!(r#"{{"usage":{{"prompt_tokens":1,"x":"{}"}},"model":"m"}}"#, "x".repeat(filler))
-        };
-        assert!(read(&usage(MAX_CAPTURE_BYTES - 100)).usage().is_some());
-        let tap = read(&usage(MAX_CAPTURE_BYTES));
-        assert_eq!(tap.usage(), None);
-        assert!(tap.is_whole());
-    }
-
-    #[test]
-    fn only_the_answer_itself_tells() {
-        let tap = read(r#"{"choices":[{"usage":{"prompt_tokens":1},"error":{"code":1}}],"x":"}"}"#);
-        assert_eq!(tap.usage(), None);
-        assert!(!tap.has_error());
-        assert!(tap.is_whole());
-    }
-
-    #[test]
-    fn what_stands_for_no_error_is_none() {
-        for value in ["null", "false", "{}", r#""""#] {
-            assert!(!read(&format!(r#"{{"error":{value}}}"#)).has_error(), "{value}");
-        }
-        for value in ["true", "1", r#"{"code":1}"#, r#""no""#] {
-            assert!(read(&format!(r#"{{"error":{value}}}"#)).has_error(), "{value}");
-        }
-    }
-
-    #[test]
-    fn the_last_usage_wins() {
-        let tap = read(r#"{"usage":{"prompt_tokens":1},"usage":{"prompt_tokens":2},"usage":null}"#);
-        assert_eq!(tap.usage().and_then(|usage| usage.prompt_tokens()), Some(2));
-    }
-
-    #[test]
-    fn deep_nesting_only_counts() {
-        let text = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(read(&text).is_whole());
-    }
-}
+mod tests;

@@ -102,8 +102,6 @@ pub struct RequestCtx {
     pub lost: Cell<bool>,
     /// It counts as a stream under way.
     pub stream_counted: Cell<bool>,
-    /// Bytes of an answer that is no stream.
-    pub body_bytes: Cell<u64>,
     /// What the request has taken of limits and budgets.
     pub limits: Taken,
     /// Buffers of the answer.
@@ -234,7 +232,6 @@ impl RequestCtx {
             recorded: Cell::new(false),
             lost: Cell::new(false),
             stream_counted: Cell::new(false),
-            body_bytes: Cell::new(0),
             limits: Taken::default(),
             output: Output::default(),
             passing: Cell::new(false),

@@ -190,7 +190,7 @@ impl RequestCtx {
             Answer::Json(tap) => Progress {
                 whole: tap.is_whole(),
                 finished: tap.is_whole(),
-                content_bytes: self.body_bytes.get(),
+                content_bytes: tap.content_bytes(),
             },
             Answer::Events(events) => {
                 let state = events.stream.state();
@@ -290,7 +290,6 @@ fn feed_answer(
             LastBuffer::Keep
         }
         Answer::Json(tap) => {
-            ctx.body_bytes.set(ctx.body_bytes.get() + chunk.text.len() as u64);
             tap.feed(chunk.text, out);
             LastBuffer::Keep
         }

@@ -1,5 +1,5 @@
 //! What does one event of a stream, and one answer, cost? Targets: 250 ns per event, 15 µs for an
-//! answer of 100 KB in one string, 40 µs if it is full of escapes.
+//! answer of 100 KB in one string, 40 µs if it is full of escapes, 250 µs if it is full of tool calls.
 
 #![expect(missing_docs, reason = "criterion's macro writes the items")]
 
@@ -142,12 +142,24 @@ fn answers(criterion: &mut Criterion) {
         ),
         numbers
     );
+    let call = concat!(
+        r#"{"id":"call_1","type":"function","#,
+        r#""function":{"name":"weather","arguments":"{\"city\":\"Paris\"}"}},"#
+    );
+    let calls = format!(
+        concat!(
+            r#"{{"id":"chatcmpl-123","model":"gpt-4o-mini","choices":[{{"index":0,"message":"#,
+            r#"{{"content":null,"tool_calls":[{}{{}}]}}}}]}}"#
+        ),
+        call.repeat(1000)
+    );
     for (name, text) in [
         ("plain", answer(&"lorem ipsum dolor ".repeat(5600))),
         ("line_feeds", answer(&r"some words\n".repeat(8400))),
         ("quotes", answer(&r#"\"key\": \"value\",\n "#.repeat(4800))),
         ("unicode_escapes", answer(&r"\u00e9".repeat(16_800))),
         ("embedding", embedding),
+        ("tool_calls", calls),
     ] {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |bencher| {

@@ -75,6 +75,7 @@ fn each_refusal_has_its_status_and_code() {
         (Rejection::request_too_large(5), 413, "request_too_large", None),
         (Rejection::duplicate_key("model"), 400, "duplicate_key", Some("model")),
         (Rejection::invalid_type("provider"), 400, "invalid_type", Some("provider")),
+        (Rejection::other_models(), 400, "unsupported_parameter", Some("models")),
         (Rejection::invalid_model_name(), 400, "invalid_model_name", Some("model")),
         (Rejection::subrequest(), 403, "subrequest_forbidden", None),
         (Rejection::dialect_required(), 400, "dialect_required", Some("dialect")),

@@ -71,6 +71,25 @@ fn a_model_in_another_case_is_no_model() {
 }
 
 #[test]
+fn a_list_of_other_models_is_refused_however_its_key_is_written() {
+    for key in ["models", "Models", "MODELS", "model\\u0073", "\\u004dodels", "model\u{17f}"] {
+        for value in [r#"["a"]"#, r#"["m"]"#, r#""a""#, "{}", "[null]", "1", "true"] {
+            let body = format!("{{\"model\":\"m\",\"{key}\":{value}}}");
+            assert_eq!(refusal(body.as_bytes()), FactsError::OtherModels, "{body}");
+            let body = format!("{{\"{key}\": {value} }}");
+            assert_eq!(refusal(body.as_bytes()), FactsError::OtherModels, "{body}");
+        }
+        for value in ["null", "[]", "[ \n]"] {
+            let body = format!("{{\"{key}\":{value},\"model\":\"m\"}}");
+            assert_eq!(facts(&body).model.unwrap().text, "m", "{body}");
+        }
+    }
+    let body = r#"{"models":null,"models":["a"],"model":"m"}"#;
+    assert_eq!(refusal(body.as_bytes()), FactsError::OtherModels);
+    assert!(scan(br#"{"model":"m","x":{"models":["a"]},"models ":["a"],"amodels":["a"]}"#).is_ok());
+}
+
+#[test]
 fn model_and_provider_must_be_strings() {
     for value in ["1", "null", "[]", "{}", "true"] {
         let body = format!("{{\"model\":{value}}}");
@@ -124,6 +143,7 @@ fn each_refusal_tells_the_client_what_it_is() {
         (FactsError::NotAnObject, 400, "invalid_json"),
         (FactsError::DuplicateKey("model"), 400, "duplicate_key"),
         (FactsError::WrongType("model"), 400, "invalid_type"),
+        (FactsError::OtherModels, 400, "unsupported_parameter"),
         (FactsError::EmptyModel, 400, "model_required"),
         (FactsError::BadModelName, 400, "invalid_model_name"),
     ] {

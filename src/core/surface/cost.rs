@@ -232,9 +232,10 @@ pub const LLM_COST_USAGE_MISSING: Directive = Directive {
     syntax: "estimate | reserve | zero",
     default: Some("estimate"),
     text: "What is billed for an answer whose provider does not tell its tokens. `estimate`: a \
-           token for four bytes of prompt and answer, with the status `estimated`. `reserve`: \
-           what the request had reserved. `zero`: only what was told; both with the status \
-           `usage_missing`. It holds for streams that broke off or that the client left, too.",
+           token for four bytes of the prompt and of what the model wrote, with `stream` and \
+           without, with the status `estimated`. `reserve`: what the request had reserved. \
+           `zero`: only what was told; both with the status `usage_missing`. It holds for streams \
+           that broke off or that the client left, too.",
 };
 
 /// Every directive of the room, in the order of the reference.

@@ -66,10 +66,12 @@ pub const LLM_PROXY_MODEL_PATTERN: Directive = Directive {
            its first `*`, then the one with fewer `*`, then the first by alphabet: the order of \
            lines never matters. With a catalog an unknown model is answered with 404 \
            `model_not_found` and a request body without a model with 400 `model_required`. A \
-           client may choose among the providers that the catalog has for a model, with a model \
-           name `provider/model` or a body field `provider`; prefix and field are removed before \
-           sending. A pattern that spells the slash beats such a prefix. The same pattern twice \
-           is an error.",
+           body with a field `models`, a list of others for the provider to choose from, is \
+           refused with 400 `unsupported_parameter`, with a catalog or without, unless the list \
+           is empty. A client may choose among the providers that the catalog has for a model, \
+           with a model name `provider/model` or a body field `provider`; prefix and field are \
+           removed before sending. A pattern that spells the slash beats such a prefix. The same \
+           pattern twice is an error.",
 };
 
 /// The row of `llm_proxy_model_alias`.

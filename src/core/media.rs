@@ -3,13 +3,18 @@
 /// Whether it is a stream of server-sent events.
 #[must_use]
 pub fn is_event_stream(content_type: &[u8]) -> bool {
-    essence(content_type).eq_ignore_ascii_case(b"text/event-stream")
+    // Most are told by their first letter.
+    !matches!(content_type, [b'a', ..])
+        && essence(content_type).eq_ignore_ascii_case(b"text/event-stream")
 }
 
 /// Whether it is JSON: `application/json` or a `+json` type.
 #[must_use]
 pub fn is_json(content_type: &[u8]) -> bool {
     const SUFFIX: &[u8] = b"+json";
+    if content_type == b"application/json" {
+        return true;
+    }
     let essence = essence(content_type);
     let suffix = essence.len().checked_sub(SUFFIX.len()).and_then(|at| essence.get(at..));
     essence.eq_ignore_ascii_case(b"application/json")

@@ -8,10 +8,11 @@ use memchr::{memchr, memchr2};
 use crate::dialect::Dialect;
 use crate::event::{ErrorEvent, Said};
 use crate::json::Scanner;
+use crate::json::block::short_string;
 use crate::skip::{Stop, containers_end, string_end};
 use crate::stream::{Sink, quoted};
 use crate::usage::Usage;
-use crate::words::{Key, MAX_KEY_BYTES, Part, Words};
+use crate::words::{Key, Part, Words};
 
 /// Largest `usage` or `error` value that is read.
 const MAX_CAPTURE_BYTES: usize = 64 * 1024;
@@ -240,10 +241,9 @@ impl JsonTap {
             }
             _ => return None,
         };
-        let length =
-            key.iter().take(MAX_KEY_BYTES).position(|byte| matches!(byte, b'"' | b'\\'))?;
-        let (key, [b'"', b':', value @ ..]) = key.split_at_checked(length)? else { return None };
-        let member = member(key, self.shape, self.inner);
+        let name = short_string(key)?;
+        let Some([b':', value @ ..]) = key.get(name.len() + 1..) else { return None };
+        let member = member(name, self.shape, self.inner);
         let read = match value {
             [b'"', text @ ..] => {
                 let changed = member == Member::Model && self.model.is_some();

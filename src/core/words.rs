@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use crate::json::Text;
+use crate::json::block::short_string;
 use crate::skip::{Stop, containers_end, string_end};
 
 /// Longest key that is compared: `response` with every letter written as `\u00xx`.
@@ -259,14 +260,6 @@ impl Words {
         }
         read
     }
-}
-
-/// The string that begins here, if it is as short and plain as keys and most values but texts are.
-#[inline(always)]
-fn short_string(bytes: &[u8]) -> Option<&[u8]> {
-    let end = bytes.iter().take(24).position(|byte| matches!(byte, b'"' | b'\\'))?;
-    let (text, rest) = bytes.split_at_checked(end)?;
-    rest.starts_with(b"\"").then_some(text)
 }
 
 /// How many bytes a string means that is the text of JSON; a `\u` counts as written, but for its

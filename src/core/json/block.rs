@@ -71,6 +71,26 @@ impl Block {
     }
 }
 
+/// The string whose opening quote stands before these bytes, if it is as plain and nearly as short as most
+/// keys are: no escape, and its closing quote among the next 32 bytes.
+#[inline(always)]
+pub(crate) fn short_string(bytes: &[u8]) -> Option<&[u8]> {
+    const BYTES: usize = 32;
+    let end = match bytes.first_chunk::<BYTES>().map(|head| head.as_chunks::<16>().0) {
+        Some([first, second]) => {
+            let [quote, backslash] = [b'"', b'\\'].map(u8x16::from);
+            let [first, second] = [first, second].map(|part| {
+                let part = u8x16::from(*part);
+                u32::from((part.cmp_eq(quote) | part.cmp_eq(backslash)).move_mask() as u16)
+            });
+            (first | second << 16).trailing_zeros() as usize
+        }
+        _ => bytes.iter().take(BYTES).position(|byte| matches!(byte, b'"' | b'\\'))?,
+    };
+    let (text, rest) = bytes.split_at_checked(end)?;
+    rest.starts_with(b"\"").then_some(text)
+}
+
 #[inline(always)]
 fn mask(parts: [u8x16; 4]) -> u64 {
     let [a, b, c, d] = parts.map(|part| u64::from(part.move_mask() as u16));

@@ -178,8 +178,7 @@ fn log(cf: *mut ngx_conf_t, level: u32, text: &str) {
 
 /// nginx's default for `client_header_buffer_size`.
 const STOCK_HEAD_BYTES: usize = 1024;
-/// A request's head and, for most, its body are read with one call. No larger than the usual
-/// `large_client_header_buffers`, so that the same heads are refused as before.
+/// A request's head and, for most, its body are read with one call.
 const HEAD_BYTES: usize = 8 * 1024;
 
 /// The first part of an answer; providers send heads that nginx's page does not hold.
@@ -268,7 +267,9 @@ impl Stock {
         // SAFETY: as above; servers are merged before their locations.
         let server = unsafe { &mut *self.server };
         if server.client_header_buffer_size == STOCK_HEAD_BYTES {
-            server.client_header_buffer_size = HEAD_BYTES;
+            // Heads that `large_client_header_buffers` do not hold are refused as before.
+            let large = server.large_client_header_buffers.size;
+            server.client_header_buffer_size = HEAD_BYTES.min(large.max(STOCK_HEAD_BYTES));
         }
         // SAFETY: the proxy module has made and merged it.
         let proxy = unsafe { &mut *self.proxy };

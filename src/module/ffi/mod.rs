@@ -93,10 +93,15 @@ fn fenced<T>(what: &str, fallback: T, body: impl FnOnce() -> T) -> T {
 /// first; it has a lock for that.
 pub fn log_from_thread(level: Level, text: &str) {
     thread::with_nginx(|| {
-        // SAFETY: nginx's function for its own clock, under its own lock.
-        unsafe { ngx_time_update() };
+        update_clock();
         log(level, text);
     });
+}
+
+/// Sets nginx's clock, which stands still between two waits for events.
+fn update_clock() {
+    // SAFETY: nginx's function for its own clock, under its own lock.
+    unsafe { ngx_time_update() };
 }
 
 /// Writes one line to the error log of the configuration.

@@ -82,6 +82,9 @@ impl Parking {
         pc.sockaddr = &raw mut s.address;
         pc.set_cached(0);
         *connect_timeout = NO_TIMEOUT_MS;
+        // nginx's clock is that of the last wait for events: a handshake may have taken long since then,
+        // and a provider must not be asked again before the time that it named.
+        super::update_clock();
         if !self.timer.start(r, pause_ms.max(1), over) {
             return None;
         }

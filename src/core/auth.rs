@@ -9,7 +9,7 @@ mod secret;
 mod select;
 mod store;
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 pub use check::{Policy, Report};
 pub use line::{CredentialLine, SecretSource};

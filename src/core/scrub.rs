@@ -10,7 +10,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind, Span, packed};
 
 use crate::auth::Secret;
 use crate::sink::{Carried, Output, Sink};
@@ -18,14 +18,21 @@ use crate::sink::{Carried, Output, Sink};
 /// Shorter secrets are not looked for.
 pub const MIN_BYTES: usize = 8;
 
+/// As much of a secret's beginning is looked for first: keys of one vendor begin alike.
+const BEGINNING_BYTES: usize = 4;
+
 /// What is looked for, built once for a set of secrets; a clone shares it.
 #[derive(Default, Clone)]
 pub struct Mask(Option<Arc<Needles>>);
 
 struct Needles {
+    /// Finds beginnings, which hardly any answer has, with vector instructions; none where there are too
+    /// many.
+    beginnings: Option<packed::Searcher>,
     search: AhoCorasick,
     /// All forms of all secrets, in order.
     sorted: Vec<Vec<u8>>,
+    shortest: usize,
     longest: usize,
     /// Whether one begins with a byte.
     begins: [bool; 256],
@@ -64,6 +71,7 @@ impl Mask {
         sorted.sort_unstable();
         sorted.dedup();
         let Some(longest) = sorted.iter().map(Vec::len).max() else { return Ok(Self(None)) };
+        let shortest = sorted.iter().map(Vec::len).min().unwrap_or(MIN_BYTES);
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             // A DFA would take a megabyte for some dozens of keys.
@@ -79,7 +87,9 @@ impl Mask {
         // What stands in for a secret must not form another one with the bytes around it.
         let stars = sorted.iter().any(|needle| needle.contains(&b'*'));
         let cover: &[u8] = if stars { b" *** " } else { b"***" };
-        Ok(Self(Some(Arc::new(Needles { search, sorted, longest, begins, cover }))))
+        let beginnings = beginnings(&sorted);
+        let needles = Needles { beginnings, search, sorted, shortest, longest, begins, cover };
+        Ok(Self(Some(Arc::new(needles))))
     }
 
     /// Whether there is nothing to look for.
@@ -186,6 +196,13 @@ impl Sink for Cleaned<'_> {
 
 impl Needles {
     fn find(&self, bytes: &[u8], from: usize) -> Option<aho_corasick::Match> {
+        if bytes.len() < from + self.shortest {
+            return None;
+        }
+        let from = match &self.beginnings {
+            Some(search) => search.find_in(bytes, Span { start: from, end: bytes.len() })?.start(),
+            None => from,
+        };
         self.search.find(Input::new(bytes).range(from..))
     }
 
@@ -279,6 +296,14 @@ impl Needles {
         };
         (first..bytes.len()).find(begins).unwrap_or(bytes.len())
     }
+}
+
+/// The search for the beginnings of secrets.
+fn beginnings(sorted: &[Vec<u8>]) -> Option<packed::Searcher> {
+    let mut beginnings: Vec<&[u8]> =
+        sorted.iter().filter_map(|needle| needle.get(..BEGINNING_BYTES)).collect();
+    beginnings.dedup();
+    packed::Searcher::new(beginnings)
 }
 
 /// How a secret may be written in an answer.

@@ -50,7 +50,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             batch_rows: 512,
-            catch_up_rows: 2048,
+            catch_up_rows: 4096,
             gather: Duration::from_millis(200),
             sync: Duration::from_secs(1),
             adopt: Duration::from_secs(10),

@@ -1,7 +1,7 @@
 //! Which line of the catalog does a model's name match? Exact names are one hash look-up however many
 //! there are; wildcards are tried best first.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::Routes;
 use crate::pattern::{Pattern, fold};

@@ -90,7 +90,8 @@ X-Fallback-Suppressed-Reason: deadline
 --- after
 $t->mock->script(first => [ { status => 503, times => 'always' } ]);
 my $answer = $t->request(qq(POST /v1/chat/completions\n{"model":"m"}));
-is($answer->{status}, '503', 'the refusal of the last attempt');
+# On a slow machine the time may end while the last attempt is under way.
+like($answer->{status}, qr/\A50[34]\z/, 'the refusal of the last attempt, or none in time');
 cmp_ok($answer->{seconds}, '<=', 0.7 + 0.4 * Test::LLM::Util::scale(), 'in time');
 my $requests = $t->mock->state('first')->{requests};
 cmp_ok($requests, '>=', 2, 'there were retries');

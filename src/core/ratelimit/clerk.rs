@@ -1,6 +1,6 @@
 //! How are several limits charged, all or none? Each call under the lock changes one record and the note
-//! of who holds it; the clerk takes one after the other, and gives back what it has when one refuses. It knows no rule: it is told
-//! what to ask for.
+//! of who holds it; the clerk takes one after the other, and gives back what it has when one refuses. It
+//! knows no rule: it is told what to ask for.
 
 use super::bucket::{Draw, Level, Portion, Rate};
 use super::in_flight::Entry;
@@ -291,9 +291,9 @@ impl Held {
         why
     }
 
-    /// Whether something of it is to be settled: requests stay counted whatever happens.
+    /// Whether something of it is to be settled.
     fn is_open(&self) -> bool {
-        !matches!(self.ask.want, Want::Draw { measure: Measure::Requests, .. })
+        self.ask.want.amount_to_back().is_some()
     }
 
     fn settle(&self, table: &mut Table<'_>, actual: &Actual, epoch: u64, now_ms: u64) {

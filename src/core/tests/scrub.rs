@@ -83,6 +83,18 @@ fn of_two_keys_that_begin_alike_the_longer_is_covered() {
 }
 
 #[test]
+fn all_secrets_are_covered_however_many_begin_differently() {
+    for count in [1, 64, 65, 128, 129, 300] {
+        let secrets: Vec<String> = (0..count).map(|n| format!("{n:04}-secret")).collect();
+        let beginnings: String = (0..count).map(|n| format!("{n:04}-secre.")).collect();
+        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        assert_eq!(scrubbed(&secrets, &beginnings), beginnings, "{count}");
+        let text = secrets.join(" ");
+        assert_eq!(scrubbed(&secrets, &text), vec!["***"; count].join(" "), "{count}");
+    }
+}
+
+#[test]
 fn short_secrets_are_not_looked_for() {
     assert_eq!(MIN_BYTES, 8);
     assert!(mask(&["1234567"]).is_empty());

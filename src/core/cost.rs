@@ -5,6 +5,7 @@
 mod bill;
 mod card;
 mod directive;
+mod encode;
 mod event;
 mod json_line;
 mod line;
@@ -27,4 +28,4 @@ pub use rate::{Rate, Rates};
 pub use recompute::recompute;
 pub use row::{ATTEMPT_COLUMNS, COLUMNS, Column, Kind, Value};
 pub use status::{Status, UsageSource};
-pub use text::Text;
+pub use text::{Text, brief, long};

@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use llm_core::cost::{
-    Answer, Backends, Bill, CachedRateLine, CostEvent, Dsn, End, Full, Guess, JournalLine, Pico,
-    RateCard, RateLine, RateLines, RateUnitLine, Rates, Served, Status, TableName, TagLine,
-    UsageMissing, file_path, rate_card_version,
+    Answer, Backends, Bill, CachedRateLine, CostEvent, DEFAULT_UNIT, Dsn, End, Full, Guess,
+    JournalLine, Pico, RateCard, RateLine, RateLines, RateUnitLine, Rates, Served, Status,
+    TableName, TagLine, UsageMissing, file_path, rate_card_version,
 };
+use llm_core::fallback::Target;
 use llm_core::request::estimate_tokens;
 use llm_core::route::Routes;
 use llm_core::surface;
@@ -24,7 +25,7 @@ use crate::setting::{command, first, inherit, list, once, put, switch, text};
 use crate::writer::ledger;
 use crate::{metrics, ratelimit};
 
-pub use event::event;
+use self::event::with_event;
 
 /// What was written at one level; `None` is "not written here".
 #[derive(Default)]
@@ -88,6 +89,8 @@ pub struct Rules {
     pub on: bool,
     /// The prices.
     pub card: RateCard,
+    /// The unit of each provider.
+    units: Vec<String>,
     missing: UsageMissing,
     labels: [Option<ComplexValue>; LABELS.len()],
     tags: Vec<(String, ComplexValue)>,
@@ -118,8 +121,9 @@ impl Conf {
         };
         let card = RateCard::new(&lines)?;
         let on = self.on.unwrap_or(false);
+        let names: Vec<_> = routes.providers.iter().map(|p| p.name.as_str()).collect();
+        let units = names.iter().map(|name| card.unit(name).to_owned()).collect();
         if on {
-            let names: Vec<_> = routes.providers.iter().map(|p| p.name.as_str()).collect();
             card.warnings(&names).iter().for_each(|text| reading.warn(text));
         }
         let mut labels = [None; LABELS.len()];
@@ -132,11 +136,32 @@ impl Conf {
             Ok::<_, String>((line.name.clone(), reading.value(&line.value, "llm_cost_tag")?))
         };
         let tags = self.tags.iter().flatten().map(tag).collect::<Result<_, _>>()?;
-        Ok(Rules { on, card, missing: self.missing.unwrap_or_default(), labels, tags })
+        let missing = self.missing.unwrap_or_default();
+        Ok(Rules { on, card, units, missing, labels, tags })
     }
 }
 
+impl Whose {
+    /// All of them.
+    pub const ALL: [Self; LABELS.len()] = [
+        Self::Identity,
+        Self::Org,
+        Self::Project,
+        Self::Client,
+        Self::User,
+        Self::Team,
+        Self::AuthFingerprint,
+        Self::TrafficCohort,
+    ];
+}
+
 impl Rules {
+    /// What a target's costs are counted in.
+    pub fn unit(&self, target: Option<&Target>) -> &str {
+        let unit = target.and_then(|target| self.units.get(target.provider));
+        unit.map_or(DEFAULT_UNIT, String::as_str)
+    }
+
     /// What is told of the request's owner.
     pub fn label<'r>(&self, r: Request<'r>, whose: Whose) -> Option<Cow<'r, str>> {
         (*self.labels.get(whose as usize)?)?.evaluate(r)
@@ -239,12 +264,11 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx) {
     let epoch = if is_kept || !charges.is_empty() { ratelimit::epoch(r) } else { 0 };
     let mut dropped = false;
     if let Some((routed, bill)) = routed.zip(bill).filter(|_| is_kept) {
-        let event = event(r, ctx, routed, bill, charges, epoch);
-        if let Err(why) = ledger::append(&event) {
-            tell_lost(r, &event, &why);
-            dropped = true;
-            ctx.lost.set(true);
-        }
+        dropped = with_event(r, ctx, routed, bill, charges, epoch, |event| {
+            let appended = ledger::append(event);
+            appended.inspect_err(|why| tell_lost(r, event, why)).is_err()
+        });
+        ctx.lost.set(dropped);
     }
     ratelimit::settle(r, ctx, bill, epoch);
     metrics::record(r, ctx, bill, dropped);
@@ -252,17 +276,17 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx) {
 
 /// An event that the journal could not take is in the error log, with what is needed to enter it by
 /// hand.
-fn tell_lost(r: Request<'_>, event: &CostEvent, why: &str) {
+fn tell_lost<T: AsRef<str>>(r: Request<'_>, event: &CostEvent<T>, why: &str) {
     let total = event.cost.map(|cost| cost.total).unwrap_or_default();
     let text = format!(
         "llm: persist_failed, {why}: recovery_event_id={} provider=\"{}\" model=\"{}\" \
          prompt_tokens={} completion_tokens={} total_cost={total} cost_unit={}",
-        &*event.event_id,
-        &*event.provider,
-        event.model.escape_debug(),
+        event.event_id.as_ref(),
+        event.provider.as_ref(),
+        event.model.as_ref().escape_debug(),
         event.tokens.prompt.unwrap_or(0),
         event.tokens.completion.unwrap_or(0),
-        &*event.cost_unit,
+        event.cost_unit.as_ref(),
     );
     r.write_log(Level::Error, &text);
 }
@@ -274,9 +298,23 @@ pub fn is_recorded(routed: &Routed) -> bool {
 
 /// What the current target's tokens cost.
 pub fn rates(ctx: &RequestCtx, routed: &Routed) -> Option<Rates> {
-    let provider = routed.provider()?;
-    let known = routed.compiled.cost.card.rates(&provider.name, routed.model().unwrap_or_default());
-    known.or_else(|| ctx.limits.assumed_rates())
+    card_rates(routed, routed.current.get()).or_else(|| ctx.limits.assumed_rates())
+}
+
+/// What the card says of a target. The one that was asked for last is known: it is asked for before
+/// the request is sent and when it is over.
+pub fn card_rates(routed: &Routed, index: usize) -> Option<Rates> {
+    if let Some((known, rates)) = routed.rates.get()
+        && known == index
+    {
+        return rates;
+    }
+    let target = routed.targets.get(index)?;
+    let provider = routed.compiled.routes.provider(target.provider)?;
+    let model = target.model.as_deref().unwrap_or_default();
+    let rates = routed.compiled.cost.card.rates(&provider.name, model);
+    routed.rates.set(Some((index, rates)));
+    rates
 }
 
 fn answer(r: Request<'_>, ctx: &RequestCtx) -> Answer {

@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use llm_core::cost::Bill;
+use llm_core::cost::{Bill, Rates};
 use llm_core::dialect::{Dialect, Endpoint};
 use llm_core::error::Rejection;
 use llm_core::request::Facts;
@@ -173,6 +173,8 @@ pub struct Routed {
     pub replaced: bool,
     /// The client has not asked for the usage that we ask for.
     pub strip_usage: bool,
+    /// What the rate card says of the target with that index.
+    pub rates: Cell<Option<(usize, Option<Rates>)>>,
 }
 
 impl Routed {

@@ -19,6 +19,7 @@ pub use lines::{COMMANDS, Conf, MainLines};
 pub use taken::Taken;
 pub use zone::{Board, budgets, parts, sweep, with_table};
 
+use crate::cost;
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::value::ComplexValue;
 use crate::ffi::{Request, unix_ms};
@@ -70,8 +71,7 @@ pub fn admit_request(r: Request<'_>, ctx: &RequestCtx, routed: &Routed) -> Resul
         return Ok(());
     }
     let taken = &ctx.limits;
-    let values = rules.keys.iter().map(|value| value.evaluate(r).unwrap_or_default());
-    let values: Option<_> = values.map(|value| r.keep(value.as_bytes())).collect();
+    let values: Option<_> = rules.keys.iter().map(|value| value.keep(r)).collect();
     taken.keys.replace(values.ok_or_else(Rejection::internal)?);
     taken.estimate.set(estimate(ctx));
     let (mut asks, estimate) = (Vec::new(), taken.estimate.get());
@@ -170,17 +170,16 @@ fn ask_target(
     let (rules, taken) = (&routed.compiled.limits, &ctx.limits);
     let subject = subject(ctx, routed, target);
     let estimate = taken.estimate.get();
-    let card = &routed.compiled.cost.card;
     taken.with_keys(|keys| {
         rules.set.ask_attempt(&subject, keys, &estimate, asks);
         if !ctx.endpoint.get().has_usage() {
             return Ok(());
         }
-        let rates = card.rates(subject.provider, subject.model.unwrap_or_default());
+        let rates = cost::card_rates(routed, target);
         if rates.is_none() {
             taken.assumed.set(rules.set.rates_of_unpriced());
         }
-        let unit = card.unit(subject.provider);
+        let unit = routed.compiled.cost.unit(routed.targets.get(target));
         rules.set.ask_spend(unit, keys, &estimate, rates.as_ref(), unix_ms() / 1000, asks)
     })
 }

@@ -32,22 +32,17 @@ impl Text {
     /// At most 256 bytes of `text`.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self::within(text, MAX_BYTES)
+        Self::without_nul(brief(text))
     }
 
     /// At most 4096 bytes of `text`, for what the gateway itself composes.
     #[must_use]
     pub fn long(text: &str) -> Self {
-        Self::within(text, MAX_LONG_BYTES)
+        Self::without_nul(long(text))
     }
 
-    fn within(text: &str, max_bytes: usize) -> Self {
-        let mut end = text.len().min(max_bytes);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let text = text.get(..end).unwrap_or_default();
-        if text.as_bytes().contains(&0) {
+    fn without_nul(text: &str) -> Self {
+        if memchr::memchr(0, text.as_bytes()).is_some() {
             return Self::as_it_is(&text.replace('\0', ""));
         }
         Self::as_it_is(text)
@@ -55,6 +50,32 @@ impl Text {
 
     fn as_it_is(text: &str) -> Self {
         Self(ArrayString::from(text).map_or_else(|_| Store::Apart(text.into()), Store::Inline))
+    }
+}
+
+/// At most 256 bytes of `text`.
+#[must_use]
+pub fn brief(text: &str) -> &str {
+    within(text, MAX_BYTES)
+}
+
+/// At most 4096 bytes of `text`, for what the gateway itself composes.
+#[must_use]
+pub fn long(text: &str) -> &str {
+    within(text, MAX_LONG_BYTES)
+}
+
+fn within(text: &str, max_bytes: usize) -> &str {
+    let mut end = text.len().min(max_bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self
     }
 }
 
@@ -97,11 +118,11 @@ impl Serialize for Text {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// What is written, without a look at its length.
+        /// What was written, by a borrowed text too: it was cut, but NUL is still in it.
         #[derive(Deserialize)]
         #[serde(rename = "Text")]
         struct Written(String);
-        Ok(Self::as_it_is(&Written::deserialize(deserializer)?.0))
+        Ok(Self::without_nul(&Written::deserialize(deserializer)?.0))
     }
 }
 
@@ -148,6 +169,13 @@ mod tests {
             assert_eq!(json, serde_json::to_string(&text).unwrap());
             assert_eq!(serde_json::from_str::<Text>(&json).unwrap(), kept);
         }
+    }
+
+    #[test]
+    fn nul_is_taken_out_where_a_text_is_read() {
+        let read = |json: &str| serde_json::from_str::<Text>(json).unwrap();
+        assert_eq!(&*read(r#""a\u0000b""#), "ab");
+        assert_eq!(brief("a\0b"), "a\0b");
     }
 
     #[test]

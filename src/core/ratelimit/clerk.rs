@@ -156,12 +156,13 @@ impl<'a> Clerk<'a> {
     pub fn settle(&mut self, held: &mut Vec<Held>, actual: &Actual, epoch: u64) {
         self.on(|table| table.fetch(held.iter().map(|one| one.ask.key)));
         let (with, owner, now_ms) = (&mut *self.with, &mut *self.owner, self.now_ms);
-        for one in held.drain(..).filter(Held::is_open) {
+        for one in held.iter().filter(|one| one.is_open()) {
             on(with, |table| {
                 one.settle(table, actual, epoch, now_ms);
                 one.close(table, owner);
             });
         }
+        held.clear();
     }
 
     /// Gives back all that is held from an index on, requests as well: nothing was sent.

@@ -73,13 +73,13 @@ impl Appender {
     }
 
     /// Appends one event, whole or not at all. What is not appended is counted.
-    pub fn append(&mut self, event: &CostEvent) -> Result<(), AppendError> {
+    pub fn append<T: AsRef<str>>(&mut self, event: &CostEvent<T>) -> Result<(), AppendError> {
         let appended = self.append_uncounted(event);
         self.owner.count_event(appended.is_ok());
         appended
     }
 
-    fn append_uncounted(&mut self, event: &CostEvent) -> Result<(), AppendError> {
+    fn append_uncounted<T: AsRef<str>>(&mut self, event: &CostEvent<T>) -> Result<(), AppendError> {
         let limit_bytes = self.owner.limits().segment_bytes();
         if self.owner.take_wanted_rotation()
             || self.segment.as_ref().is_some_and(|segment| segment.bytes >= limit_bytes)

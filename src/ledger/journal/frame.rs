@@ -1,5 +1,5 @@
-//! How does an event stand in a segment? `length, checksum, event`; the appender seals frames, the
-//! reader opens them, and finds the next whole one behind a damaged place.
+//! How does an event stand in a segment? `length, checksum, event`, the event in the format of postcard;
+//! the appender seals frames, the reader opens them, and finds the next whole one behind a damaged place.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -78,15 +78,19 @@ impl Seal {
     }
 
     /// Puts a frame into `buffer`, which keeps its allocation. `None` is an event that is too large.
-    pub(crate) fn frame(self, event: &CostEvent, buffer: &mut Vec<u8>) -> Option<usize> {
+    pub(crate) fn frame<T: AsRef<str>>(
+        self,
+        event: &CostEvent<T>,
+        buffer: &mut Vec<u8>,
+    ) -> Option<usize> {
         const FIRST_BYTES: usize = 8 * 1024;
         if buffer.is_empty() {
             buffer.resize(FIRST_BYTES, 0);
         }
         let payload_bytes = loop {
             let (_, space) = buffer.split_at_mut_checked(FRAME_HEAD_BYTES)?;
-            if let Ok(payload) = postcard::to_slice(event, space) {
-                break payload.len();
+            if let Some(payload_bytes) = event.encode(space) {
+                break payload_bytes;
             }
             if buffer.len() >= MAX_FRAME_BYTES {
                 return None;

@@ -1,35 +1,47 @@
 //! What is remembered of a request: its event, gathered when it has ended.
 
-use llm_core::cost::{AttemptRow, Bill, CostEvent, SpendCharge, Text, UsageSource};
+use llm_core::cost::{AttemptRow, Bill, CostEvent, SpendCharge, UsageSource, brief, long};
 
-use super::{Rules, Whose};
+use super::Whose;
 use crate::attempt::Note;
 use crate::ctx::{RequestCtx, Routed};
 use crate::ffi::{Request, unix_ms};
 
-/// The event of a request that has ended; `charges` were booked in `epoch`.
-pub fn event(
+/// Hands `work` the event of a request that has ended; `charges` were booked in `epoch`.
+pub fn with_event<R>(
     r: Request<'_>,
     ctx: &RequestCtx,
     routed: &Routed,
     bill: &Bill,
     charges: Vec<SpendCharge>,
     epoch: u64,
-) -> CostEvent {
+    work: impl FnOnce(&CostEvent<&str>) -> R,
+) -> R {
     let rules = &routed.compiled.cost;
-    let name = |text: Option<&str>| text.map(Text::new).unwrap_or_default();
-    let label = |whose| name(rules.label(r, whose).as_deref());
-    let provider = routed.provider().map(|provider| provider.name.as_str());
+    // Before anything is borrowed: the operator's variables may ask us.
+    let labels = Whose::ALL.map(|whose| rules.label(r, whose));
+    let tags = rules.tags.iter().map(|(name, value)| (name.as_str(), value.evaluate(r)));
+    let tags: Vec<_> = tags.collect();
+    let label = |whose: Whose| name(labels.get(whose as usize).and_then(Option::as_deref));
+    let provider = routed.provider();
     let primary = routed.primary().map(|provider| provider.name.as_str());
     let asked = ctx.asked();
     let facts = asked.as_ref().and_then(|asked| asked.facts.as_ref());
     let requested_model = facts.and_then(|facts| facts.model.as_ref()).map(|model| &*model.text);
-    CostEvent {
-        event_id: Text::new(&ctx.event_id),
-        provider: name(provider),
+    let (chain, tag) = (ctx.attempt.chain.borrow(), ctx.tag.borrow());
+    let reason = ctx.attempt.reason.get();
+    // What the operator says, else what happened to the request.
+    let cohort = if reason.is_some() { "fallback" } else { "default" };
+    let node = r.hostname();
+    work(&CostEvent {
+        event_id: brief(&ctx.event_id),
+        provider: name(provider.map(|provider| provider.name.as_str())),
         model: name(routed.model()),
-        cost_unit: Text::new(rules.card.unit(provider.unwrap_or_default())),
-        traffic_cohort: cohort(r, ctx, rules),
+        cost_unit: brief(rules.unit(routed.target())),
+        traffic_cohort: match label(Whose::TrafficCohort) {
+            "" => cohort,
+            told => told,
+        },
         is_streaming: ctx.is_streaming(),
         tokens: bill.tokens,
         cost: bill.cost,
@@ -52,34 +64,33 @@ pub fn event(
         usage_source: bill.source,
         attempts: attempts(r, ctx, routed, bill),
         primary_provider: name(primary),
-        fallback_reason: name(ctx.attempt.reason.get()),
-        chain: Text::long(ctx.attempt.chain.borrow().text()),
+        fallback_reason: name(reason),
+        chain: long(chain.text()),
         ttft_ms: ctx.ttft_ms.get(),
         first_attempt_ms: ctx.attempt.first_duration_ms(r),
-        tag: name(ctx.tag.borrow().as_deref()),
-        node: Text::new(&crate::identity::node()),
+        tag: name(tag.as_deref()),
+        node: brief(&node),
         created_at_ms: unix_ms(),
-        tags: rules
-            .tags
+        tags: tags
             .iter()
-            .filter_map(|(name, value)| Some((Text::new(name), Text::new(&value.evaluate(r)?))))
+            .filter_map(|(name, value)| Some((brief(name), brief(value.as_deref()?))))
             .collect(),
         charges,
         epoch,
         writes_row: rules.on && bill.status.writes_row(),
-    }
+    })
 }
 
-/// What the operator says, else what happened to the request.
-fn cohort(r: Request<'_>, ctx: &RequestCtx, rules: &Rules) -> Text {
-    match rules.label(r, Whose::TrafficCohort) {
-        Some(cohort) => Text::new(&cohort),
-        None if ctx.attempt.reason.get().is_some() => Text::new("fallback"),
-        None => Text::new("default"),
-    }
+fn name(text: Option<&str>) -> &str {
+    text.map(brief).unwrap_or_default()
 }
 
-fn attempts(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, bill: &Bill) -> Vec<AttemptRow> {
+fn attempts<'a>(
+    r: Request<'_>,
+    ctx: &'a RequestCtx,
+    routed: &'a Routed,
+    bill: &Bill,
+) -> Vec<AttemptRow<&'a str>> {
     let notes = ctx.attempt.notes.borrow();
     let accepted = ctx.attempt.accepted.get();
     let started_at_ms = unix_ms().saturating_sub(r.elapsed_ms());
@@ -92,10 +103,10 @@ fn attempts(r: Request<'_>, ctx: &RequestCtx, routed: &Routed, bill: &Bill) -> V
         let key = key.and_then(|(keys, number)| keys.keyring.safe.credentials.key(number));
         AttemptRow {
             attempt_no: u32::try_from(index + 1).unwrap_or(u32::MAX),
-            provider: provider.map(|provider| Text::new(&provider.name)).unwrap_or_default(),
-            model: target.and_then(|t| t.model.as_deref()).map(Text::new).unwrap_or_default(),
-            key_id: key.map(|key| Text::new(&key.id)).unwrap_or_default(),
-            outcome: Text::new(crate::metrics::end(r, ctx, note, is_last).name()),
+            provider: name(provider.map(|provider| provider.name.as_str())),
+            model: name(target.and_then(|target| target.model.as_deref())),
+            key_id: name(key.map(|key| key.id.as_str())),
+            outcome: crate::metrics::end(r, ctx, note, is_last).name(),
             status_code: note.status,
             started_at_ms: started_at_ms + note.started_ms,
             duration_ms,

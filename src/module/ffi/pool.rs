@@ -20,7 +20,7 @@ impl PoolBytes {
     pub const EMPTY: Self = Self { start: NonNull::dangling(), len: 0 };
 
     /// # Safety
-    /// The memory must belong to the request's pool and not change any more.
+    /// The memory must belong to the request's pool or its configuration, and not change any more.
     pub(super) unsafe fn new(start: *mut u8, len: usize) -> Self {
         NonNull::new(start).map_or(Self::EMPTY, |start| Self { start, len })
     }
@@ -42,7 +42,7 @@ impl Deref for PoolBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: `new` demands pool memory, and values are dropped before or with the pool.
+        // SAFETY: `new` demands memory that outlives the request, and values are dropped with it.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }

@@ -1,12 +1,13 @@
 //! Which process is this, and whose are the files that workers write?
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use ngx::ffi::{ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_test_config};
 
-use super::bytes;
+use super::{Request, bytes};
 
 /// Whether a process with this id exists.
 pub fn is_alive(pid: u32) -> bool {
@@ -18,10 +19,21 @@ pub fn is_alive(pid: u32) -> bool {
 
 /// The machine's name, as nginx knows it.
 pub fn hostname() -> String {
+    name_of_host().into_owned()
+}
+
+impl<'r> Request<'r> {
+    /// The machine's name, as nginx knows it.
+    pub fn hostname(self) -> Cow<'r, str> {
+        name_of_host()
+    }
+}
+
+fn name_of_host<'a>() -> Cow<'a, str> {
     // SAFETY: nginx sets ngx_cycle before it starts a process.
     let name = unsafe { (*ngx_cycle).hostname };
-    // SAFETY: pool memory of the running cycle.
-    String::from_utf8_lossy(unsafe { bytes(name) }).into_owned()
+    // SAFETY: pool memory of the running cycle, which no request outlives.
+    String::from_utf8_lossy(unsafe { bytes(name) })
 }
 
 /// Whether nginx only checks its configuration.

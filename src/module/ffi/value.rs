@@ -10,6 +10,7 @@ use ngx::ffi::{
     ngx_pcalloc, ngx_str_t, ngx_uint_t,
 };
 
+use super::pool::PoolBytes;
 use super::{Request, borrowed, bytes, conf, pool};
 
 /// A complex value; it lives as long as the configuration.
@@ -19,15 +20,28 @@ pub struct ComplexValue(NonNull<ngx_http_complex_value_t>);
 impl ComplexValue {
     /// The text for this request; `None` when it is empty or a variable fails.
     pub fn evaluate(self, r: Request<'_>) -> Option<Cow<'_, str>> {
+        let text = self.text(r)?;
+        // SAFETY: nginx has put the text into the request's pool, or it is the configuration's.
+        Some(String::from_utf8_lossy(unsafe { bytes(text) }))
+    }
+
+    /// The same for as long as the request lives; empty where [`evaluate`](Self::evaluate) has none.
+    /// `None` when memory is out.
+    pub fn keep(self, r: Request<'_>) -> Option<PoolBytes> {
+        let Some(text) = self.text(r) else { return Some(PoolBytes::EMPTY) };
+        // SAFETY: as in `evaluate`.
+        match String::from_utf8_lossy(unsafe { bytes(text) }) {
+            // SAFETY: the memory is the request's or that of its configuration, which it keeps.
+            Cow::Borrowed(_) => Some(unsafe { PoolBytes::new(text.data, text.len) }),
+            Cow::Owned(mended) => r.keep(mended.as_bytes()),
+        }
+    }
+
+    fn text(self, r: Request<'_>) -> Option<ngx_str_t> {
         let mut text = ngx_str_t::default();
         // SAFETY: the request is live and the value belongs to its configuration.
         let rc = unsafe { ngx_http_complex_value(r.as_ptr(), self.0.as_ptr(), &raw mut text) };
-        if rc != NGX_OK as ngx_int_t {
-            return None;
-        }
-        // SAFETY: nginx has put the text into the request's pool.
-        let text = unsafe { bytes(text) };
-        (!text.is_empty()).then(|| String::from_utf8_lossy(text))
+        (rc == NGX_OK as ngx_int_t && text.len > 0).then_some(text)
     }
 }
 

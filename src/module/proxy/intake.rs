@@ -160,6 +160,7 @@ fn resolve(
         replaced: chosen.replaced,
         requested_model: model.map(str::to_owned),
         strip_usage: facts.is_some_and(|facts| facts.stream && !facts.asked_for_usage()),
+        rates: Cell::new(None),
     })
 }
 

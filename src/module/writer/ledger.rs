@@ -98,7 +98,7 @@ pub fn denies() -> bool {
 }
 
 /// Appends an event to the journal; the error says why it is lost.
-pub fn append(event: &CostEvent) -> Result<(), String> {
+pub fn append<T: AsRef<str>>(event: &CostEvent<T>) -> Result<(), String> {
     JOURNAL.with_borrow_mut(|journal| {
         let Some(journal) = journal else { return Err("there is no journal".to_owned()) };
         if journal.appender.is_none() && journal.tried.elapsed() >= REOPEN {

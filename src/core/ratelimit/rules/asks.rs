@@ -1,6 +1,7 @@
 //! What one request and each of its attempts ask for.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use super::super::bucket::Portion;
 use super::super::clerk::{Ask, Clerk, Held, Want, Which};
@@ -129,16 +130,17 @@ impl RuleSet {
         if !self.limits.iter().any(|limit| limit.turn() == turn) {
             return;
         }
-        let names = Names::new(subject);
+        let names = OnceCell::new();
+        let names = || names.get_or_init(|| Names::new(subject));
         let mut groups = 0_u8;
         for (at, limit) in self.limits.iter().enumerate() {
-            if limit.turn() != turn || !limit.fits(&names) {
+            if limit.turn() != turn || !limit.fits(names) {
                 continue;
             }
             match limit.group {
                 Group::BestOf(group) if groups & 1 << group != 0 => continue,
                 Group::BestOf(group) => groups |= 1 << group,
-                Group::General if self.is_replaced(limit, &names) => continue,
+                Group::General if self.is_replaced(limit, names) => continue,
                 Group::General | Group::Alone => {}
             }
             let key = value(keys, limit.key);
@@ -149,7 +151,7 @@ impl RuleSet {
     }
 
     /// Whether a limit of the same measure for its model or provider stands in for a general one.
-    fn is_replaced(&self, general: &Limit, names: &Names<'_>) -> bool {
+    fn is_replaced<'n>(&self, general: &Limit, names: impl Fn() -> &'n Names<'n> + Copy) -> bool {
         let measure = general.measure();
         self.limits.iter().any(|limit| {
             matches!(limit.group, Group::BestOf(_))
@@ -198,7 +200,12 @@ impl Limit {
         }
     }
 
-    fn fits(&self, names: &Names<'_>) -> bool {
+    /// `names` are asked for only where the limit is not for all.
+    fn fits<'n>(&self, names: impl FnOnce() -> &'n Names<'n>) -> bool {
+        if self.model.is_none() && self.provider.is_none() && !self.is_translated {
+            return true;
+        }
+        let names = names();
         let [requested_model, model] = &names.models;
         let [requested_provider, provider] = &names.providers;
         let model_fits = self.model.as_ref().is_none_or(|side| {

@@ -26,6 +26,31 @@ X-Team: ai
 --- after
 counts_are($t, "llm_requests_total{provider=\"first\",tenant=\"acme/ai\",streaming=\"false\",code=\"200\"} 1\n");
 
+=== a variable in braces, and one that is not there
+--- http_config
+    upstream one { server %%first%%; }
+--- config
+    llm_proxy_route first one;
+    llm_proxy_default_provider first;
+    llm_metrics_tenant_source "${http_x_tenant}" acme;
+    location /v1/ { llm_metrics; llm_metrics_label_tenant; llm_proxy; proxy_pass http://$llm_provider_upstream; }
+    location = /metrics { llm_metrics_export prometheus; }
+--- requests
+POST /v1/chat/completions
+{"model":"m"}
+>>>
+POST /v1/chat/completions
+{"model":"m"}
+--- more_headers
+X-Tenant: acme
+>>>
+X-Other: acme
+--- after
+counts_are($t, <<'END');
+llm_requests_total{provider="first",tenant="acme",streaming="false",code="200"} 1
+llm_requests_total{provider="first",tenant="other",streaming="false",code="200"} 1
+END
+
 === tenants, projects and organisations of credentials are known
 --- http_config
     upstream one { server %%first%%; }

@@ -12,6 +12,7 @@ mod finished;
 mod gauge;
 mod layout;
 mod log;
+mod named;
 mod negotiate;
 mod table;
 mod text;
@@ -24,6 +25,7 @@ pub use finished::{
 pub use gauge::{Amount, Gauge};
 pub use layout::{Layout, Names, Opted};
 pub use log::log_format;
+pub use named::{Named, ProviderNames};
 pub use negotiate::Format;
 pub use table::{Record, Table};
 pub(crate) use table::{scaled, split};

@@ -35,7 +35,7 @@ pub use record::{Record, Used};
 pub use refusal::{DenyReason, Refusal};
 pub use rules::{Described, Lines, RuleSet, Subject};
 pub use saved::{Saved, SavedError};
-pub use shown::{Headers, Shown};
+pub use shown::{HeaderValues, Headers, Shown};
 pub use spend::{Budget, Cap};
 pub use table::{Stats, Table};
 pub use window::{SpendWindow, TimeZone, Window};

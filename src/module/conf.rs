@@ -281,7 +281,7 @@ impl LocConf {
             }
             let limits = self.ratelimit.compile(reading)?;
             let cost = self.cost.compile(&routes, reading)?;
-            let metrics = self.metrics.compile(reading)?;
+            let metrics = self.metrics.compile(&routes, &cost.card, reading)?;
             let loaded_at = crate::ffi::unix_time();
             let compiled = Compiled { routes, limits, rules, cost, metrics, loaded_at };
             self.compiled = Some(Rc::new(compiled));

@@ -9,7 +9,9 @@ mod finished;
 mod gauges;
 mod status;
 
-use llm_core::metrics::Opted;
+use llm_core::cost::RateCard;
+use llm_core::metrics::{Opted, ProviderNames};
+use llm_core::route::Routes;
 use llm_core::surface;
 
 pub use board::{Board, WorkerNote};
@@ -51,6 +53,8 @@ pub struct Rules {
     tenant: Option<ComplexValue>,
     /// Names of tenants that may be labels.
     tenants: Vec<String>,
+    /// By the indexes of the routes' providers.
+    providers: Vec<ProviderNames>,
 }
 
 impl Conf {
@@ -71,12 +75,18 @@ impl Conf {
     }
 
     /// The rules that the lines mean.
-    pub fn compile(&self, reading: &Reading) -> Result<Rules, String> {
+    pub fn compile(
+        &self,
+        routes: &Routes,
+        card: &RateCard,
+        reading: &Reading,
+    ) -> Result<Rules, String> {
         let (source, tenants) = match self.tenant.as_deref() {
             Some([source, tenants @ ..]) => (Some(source), tenants.to_vec()),
             _ => (None, Vec::new()),
         };
         let tenant = source.map(|text| reading.value(text, "llm_metrics_tenant_source"));
+        let names = |name: &str| ProviderNames::new(name, card.unit(name));
         Ok(Rules {
             on: self.on.unwrap_or(false),
             opted: Opted {
@@ -88,6 +98,7 @@ impl Conf {
             },
             tenant: tenant.transpose()?,
             tenants,
+            providers: routes.providers.iter().map(|provider| names(&provider.name)).collect(),
         })
     }
 }

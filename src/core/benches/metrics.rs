@@ -9,8 +9,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use llm_core::cost::{Pico, UsageSource};
 use llm_core::fallback::FailureClass;
 use llm_core::metrics::{
-    Adds, AttemptEnd, Decision, Exposition, Finished, Format, Layout, Names, Opted, Record, Table,
-    Tried,
+    Adds, AttemptEnd, Decision, Exposition, Finished, Format, Layout, Named, Names, Opted, Record,
+    Table, Tried,
 };
 use llm_core::status::{Cell, Entry, EntryText, Hour, Notes, Ring};
 use llm_core::usage::Usage;
@@ -31,11 +31,11 @@ fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{prefix}-{number}")).collect()
 }
 
-fn tried<'a>(provider: &'a str, model: &'a str, end: AttemptEnd) -> Tried<'a> {
+fn tried<'a>(provider: Named<'a>, model: &'a str, end: AttemptEnd) -> Tried<'a> {
     Tried { provider, model: Some(model), end, duration_ms: 212, ttft_ms: Some(100) }
 }
 
-fn finished<'a>(provider: &'a str, model: &'a str, attempts: &'a [Tried<'a>]) -> Finished<'a> {
+fn finished<'a>(provider: Named<'a>, model: &'a str, attempts: &'a [Tried<'a>]) -> Finished<'a> {
     Finished {
         provider: Some(provider),
         model: Some(model),
@@ -47,7 +47,7 @@ fn finished<'a>(provider: &'a str, model: &'a str, attempts: &'a [Tried<'a>]) ->
         overhead_us: Some(180),
         usage: Some(Usage::of(50, 55)),
         usage_source: Some(UsageSource::Reported),
-        cost: Some((Pico(250_000_000), "usd")),
+        cost: Some((Pico(250_000_000), Named::unit("usd"))),
         decisions: &[(Decision::Allow, "")],
         auth_status: Some("resolved"),
         ..Finished::default()
@@ -64,6 +64,7 @@ fn recording(c: &mut Criterion) {
         return;
     };
     let failed = AttemptEnd::Failed(FailureClass::RateLimited);
+    let (one, two) = (Named::provider(one), Named::provider(two));
     let direct = [tried(one, model, AttemptEnd::Ok)];
     let moved = [tried(one, model, failed), tried(two, model, AttemptEnd::Ok)];
     for (name, attempts) in [("direct", direct.as_slice()), ("with fallback", &moved)] {
@@ -86,6 +87,7 @@ fn remembering(c: &mut Criterion) {
         return;
     };
     let failed = AttemptEnd::Failed(FailureClass::RateLimited);
+    let (one, two) = (Named::provider(one), Named::provider(two));
     let attempts = [tried(one, model, failed), tried(two, model, AttemptEnd::Ok)];
     let finished = finished(one, model, &attempts);
     let text = EntryText {
@@ -94,12 +96,13 @@ fn remembering(c: &mut Criterion) {
         model,
         ..EntryText::default()
     };
-    let mut notes = Notes::default();
+    let (mut notes, mut entry) = (Notes::default(), Entry::default());
     c.bench_function("remember a request with fallback for the status", |b| {
         b.iter(|| {
             notes.note(&layout, black_box(&finished));
             Hour::new(&mut cells).apply(&notes, 29_921_124);
-            Ring::new(&mut entries).push(&Entry::new(&finished, &text, 1_795_267_441_000));
+            entry.fill(&finished, &text, 1_795_267_441_000);
+            Ring::new(&mut entries).push(&entry);
         });
     });
 }
@@ -111,6 +114,7 @@ fn scraping(c: &mut Criterion) {
         let mut records = vec![Record::default(); 50_000];
         let mut adds = Adds::default();
         for (provider, next) in providers.iter().zip(providers.iter().cycle().skip(1)) {
+            let (provider, next) = (Named::provider(provider), Named::provider(next));
             for model in &models {
                 let failed = AttemptEnd::Failed(FailureClass::RateLimited);
                 let attempts = [tried(next, model, failed), tried(provider, model, AttemptEnd::Ok)];

@@ -7,6 +7,7 @@ use crate::route::Outcome;
 use crate::usage::Usage;
 
 use super::layout::Layout;
+use super::named::Named;
 use super::table::LABELS;
 use super::word::Word;
 use super::{Metric, Type};
@@ -62,6 +63,13 @@ impl AttemptEnd {
         }
     }
 
+    const fn word(self) -> Word {
+        match self {
+            Self::Ok => const { Word::fixed(Self::Ok.name()) },
+            _ => Word::fixed(self.name()),
+        }
+    }
+
     /// Whether it speaks against the provider.
     #[must_use]
     pub const fn is_failure(self) -> bool {
@@ -73,7 +81,7 @@ impl AttemptEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tried<'a> {
     /// The provider.
-    pub provider: &'a str,
+    pub provider: Named<'a>,
     /// The model that was asked for there.
     pub model: Option<&'a str>,
     /// How it ended.
@@ -88,7 +96,7 @@ pub struct Tried<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassedOver<'a> {
     /// The provider.
-    pub provider: &'a str,
+    pub provider: Named<'a>,
     /// The model that would have been asked for there.
     pub model: Option<&'a str>,
     /// Why.
@@ -98,8 +106,8 @@ pub struct PassedOver<'a> {
 /// A request that went from one target to another. A retry, or another key of the same target, is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Move<'a> {
-    pub from: &'a str,
-    pub to: &'a str,
+    pub from: Named<'a>,
+    pub to: Named<'a>,
     /// The label's value.
     pub reason: &'static str,
 }
@@ -126,6 +134,14 @@ impl Decision {
             Self::Allow => "allow",
             Self::Deny => "deny",
             Self::WouldDeny => "would_deny",
+        }
+    }
+
+    pub(crate) const fn word(self) -> Word {
+        match self {
+            Self::Allow => const { Word::fixed(Self::Allow.name()) },
+            Self::Deny => const { Word::fixed(Self::Deny.name()) },
+            Self::WouldDeny => const { Word::fixed(Self::WouldDeny.name()) },
         }
     }
 }
@@ -160,7 +176,7 @@ impl EventResult {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Finished<'a> {
     /// The provider of the last attempt; none if the request was refused before.
-    pub provider: Option<&'a str>,
+    pub provider: Option<Named<'a>>,
     /// The model that was asked for there. None, too, where `llm_metrics_label_model` is off.
     pub model: Option<&'a str>,
     /// The tenant; none where `llm_metrics_label_tenant` is off.
@@ -188,7 +204,7 @@ pub struct Finished<'a> {
     /// How they are known; none if there was nothing to count.
     pub usage_source: Option<UsageSource>,
     /// The cost and its unit.
-    pub cost: Option<(Pico, &'a str)>,
+    pub cost: Option<(Pico, Named<'a>)>,
     /// What each limit decided, and its reason, which is empty for an admission.
     pub decisions: &'a [(Decision, &'a str)],
     /// The client went away.
@@ -211,7 +227,12 @@ impl<'a> Finished<'a> {
     pub(crate) fn moves(&self) -> impl Iterator<Item = Move<'a>> {
         let mut before =
             self.passed_over.map(|first| (first.provider, first.model, first.reason.name()));
-        self.attempts.iter().filter_map(move |tried| {
+        // A single target is none to move to.
+        let attempts = match self.attempts {
+            [_] if before.is_none() => &[],
+            attempts => attempts,
+        };
+        attempts.iter().filter_map(move |tried| {
             let reached = (tried.provider, tried.model, tried.end.name());
             let (from, model, reason) = before.replace(reached)?;
             let has_moved = (from, model) != (tried.provider, tried.model);
@@ -289,7 +310,7 @@ impl Layout {
     /// What a request that is over adds; `adds` is emptied first.
     pub fn adds(&self, adds: &mut Adds, finished: &Finished<'_>) {
         adds.clear();
-        let provider = self.provider(finished.provider);
+        let provider = finished.provider.map_or(Word::OTHER, Named::word);
         let model = self.model(finished.model);
         let tenant = self.tenant(finished.tenant);
         let code = Layout::code(finished.streaming, finished.code);
@@ -303,32 +324,30 @@ impl Layout {
             adds.count(Metric::FallbacksSuppressed, [Word::fixed(reason.name())], 1);
         }
         for (decision, reason) in finished.decisions {
-            let reason = self.reason(reason);
-            let decision = Word::fixed(decision.name());
-            adds.count(Metric::RatelimitDecisions, [decision, reason], 1);
+            let words = [decision.word(), self.reason(reason)];
+            adds.count(Metric::RatelimitDecisions, words, 1);
         }
         add_times(adds, finished, [provider, model]);
         self.add_usage(adds, finished, [provider, model, tenant]);
-        self.add_events(adds, finished, provider, model);
+        self.add_events(adds, finished, [provider, model]);
     }
 
     fn add_attempts(&self, adds: &mut Adds, finished: &Finished<'_>) {
         for tried in finished.attempts {
-            let provider = self.provider(Some(tried.provider));
             // Where the label is off, so is the model.
-            let model = self.model(tried.model);
-            adds.count(Metric::Attempts, [provider, model, Word::fixed(tried.end.name())], 1);
+            let words = [tried.provider.word(), self.model(tried.model), tried.end.word()];
+            adds.count(Metric::Attempts, words, 1);
         }
         for Move { from, to, reason } in finished.moves() {
-            let (from, to) = (self.provider(Some(from)), self.provider(Some(to)));
-            adds.count(Metric::Fallbacks, [from, to, Word::fixed(reason)], 1);
+            let words = [from.word(), to.word(), Word::fixed(reason)];
+            adds.count(Metric::Fallbacks, words, 1);
         }
     }
 
     fn add_usage(&self, adds: &mut Adds, finished: &Finished<'_>, of: [Word; 3]) {
         let [provider, model, tenant] = of;
         if let Some(source) = finished.usage_source {
-            adds.count(Metric::Usage, [Word::fixed(source.name())], 1);
+            adds.count(Metric::Usage, [word_of(source)], 1);
             if source == UsageSource::None && finished.error.is_none() {
                 adds.count(Metric::UsageMissing, [provider], 1);
             }
@@ -337,13 +356,13 @@ impl Layout {
             let buckets = usage.buckets();
             let written = buckets.cache_write_5m.saturating_add(buckets.cache_write_1h);
             for (kind, tokens) in [
-                ("input", buckets.uncached_input),
-                ("cache_read", buckets.cache_read),
-                ("cache_write", written),
-                ("output", buckets.output),
-                ("reasoning", usage.reasoning_tokens().unwrap_or(0)),
+                (const { Word::fixed("input") }, buckets.uncached_input),
+                (const { Word::fixed("cache_read") }, buckets.cache_read),
+                (const { Word::fixed("cache_write") }, written),
+                (const { Word::fixed("output") }, buckets.output),
+                (const { Word::fixed("reasoning") }, usage.reasoning_tokens().unwrap_or(0)),
             ] {
-                adds.count(Metric::Tokens, [provider, model, tenant, Word::fixed(kind)], tokens);
+                adds.count(Metric::Tokens, [provider, model, tenant, kind], tokens);
             }
             if self.opted().usage {
                 let prompt = usage.prompt_tokens().unwrap_or(0);
@@ -354,12 +373,13 @@ impl Layout {
         if let Some((pico, unit)) = finished.cost
             && pico > Pico::ZERO
         {
-            let words = [provider, model, tenant, self.unit(unit)];
+            let words = [provider, model, tenant, unit.word()];
             adds.push(Metric::CostUnits, words, Change::Pico(pico.0));
         }
     }
 
-    fn add_events(&self, adds: &mut Adds, finished: &Finished<'_>, provider: Word, model: Word) {
+    fn add_events(&self, adds: &mut Adds, finished: &Finished<'_>, of: [Word; 2]) {
+        let [provider, model] = of;
         let replaced = finished.outcome == Some(Outcome::ReplacedByPolicy);
         for (metric, happened) in [
             (Metric::ParseFallback, finished.unparsed),
@@ -386,6 +406,13 @@ impl Layout {
     }
 }
 
+fn word_of(source: UsageSource) -> Word {
+    match source {
+        UsageSource::Reported => const { Word::fixed(UsageSource::Reported.name()) },
+        _ => Word::fixed(source.name()),
+    }
+}
+
 fn add_times(adds: &mut Adds, finished: &Finished<'_>, of: [Word; 2]) {
     adds.observe(Metric::RequestDuration, of, finished.duration_us);
     if let Some(us) = finished.overhead_us {
@@ -393,7 +420,7 @@ fn add_times(adds: &mut Adds, finished: &Finished<'_>, of: [Word; 2]) {
     }
     let Some(ttft_us) = finished.ttft_us else { return };
     adds.observe(Metric::FirstToken, of, ttft_us);
-    let output = finished.usage.map_or(0, |usage| usage.buckets().output);
+    let output = finished.usage.as_ref().and_then(Usage::completion_tokens).unwrap_or(0);
     // The first token's time is its own; an answer that is no stream comes at once.
     if finished.streaming && !finished.client_aborted && output > 1 {
         let rest_us = finished.duration_us.saturating_sub(ttft_us);

@@ -13,14 +13,6 @@ use crate::fallback::{FailureClass, Pattern, SkipReason, Suppressed};
 use crate::ratelimit::DenyReason;
 use crate::route::Outcome;
 
-/// Statuses with a label of their own: the registered ones and nginx's. Others count as their class,
-/// so that a provider cannot make up hundreds of series.
-const CODES: &[u16] = &[
-    200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308, 400,
-    401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418, 421,
-    422, 423, 424, 425, 426, 428, 429, 431, 444, 451, 494, 495, 496, 497, 499, 500, 501, 502, 503,
-    504, 505, 506, 507, 508, 510, 511, 520, 521, 522, 523, 524, 525, 526, 529,
-];
 /// Kinds of tokens and words of `$llm_auth_status`: what no enum has.
 const WORDS: &[&str] = &[
     "other",
@@ -124,23 +116,27 @@ impl Layout {
         self.known(Of::Provider, name)
     }
 
-    pub(super) fn unit(&self, name: &str) -> Word {
-        self.known(Of::Unit, Some(name))
-    }
-
     /// A reason; an empty one is `none`.
     pub(crate) fn reason(&self, name: &str) -> Word {
-        self.known(Of::Fixed, Some(if name.is_empty() { "none" } else { name }))
+        if name.is_empty() {
+            const { Word::fixed("none") }
+        } else {
+            self.known(Of::Fixed, Some(name))
+        }
     }
 
     pub(super) fn tenant(&self, name: Option<&str>) -> Word {
         if self.opted.tenant { self.known(Of::Tenant, name) } else { Word::default() }
     }
 
+    #[inline]
     pub(super) fn model(&self, name: Option<&str>) -> Word {
-        if !self.opted.model {
-            return Word::default();
-        }
+        if self.opted.model { self.known_model(name) } else { Word::default() }
+    }
+
+    /// Apart: where the label is off, which is the default, nothing is called.
+    #[inline(never)]
+    fn known_model(&self, name: Option<&str>) -> Word {
         let exact = self.known(Of::Model, name);
         if exact != Word::OTHER || self.patterns.is_empty() {
             return exact;
@@ -153,7 +149,7 @@ impl Layout {
 
     /// Streaming and status in one word.
     pub(super) fn code(streaming: bool, code: u16) -> Word {
-        let code = if CODES.contains(&code) { code } else { (code / 100).min(9) };
+        let code = if has_label(code) { code } else { (code / 100).min(9) };
         Word(PACKED | u64::from(code) | if streaming { STREAMING } else { 0 })
     }
 
@@ -207,6 +203,16 @@ impl Layout {
         }
         Some(family)
     }
+}
+
+/// Whether a status has a label of its own: the registered ones and nginx's have. Others count as their
+/// class, so that a provider cannot make up hundreds of series.
+const fn has_label(code: u16) -> bool {
+    matches!(
+        code,
+        200..=208 | 226 | 300..=305 | 307 | 308 | 400..=418 | 421..=426 | 428 | 429 | 431 | 444 | 451
+            | 494..=497 | 499..=508 | 510 | 511 | 520..=526 | 529
+    )
 }
 
 /// A status, or `4xx` for one without a label of its own.

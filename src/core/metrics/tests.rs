@@ -25,33 +25,35 @@ fn layout(opted: Opted) -> Layout {
 /// A stream that moved from one provider to the other.
 fn fallen_back() -> Finished<'static> {
     Finished {
-        provider: Some("mimo"),
+        provider: Some(Named::provider("mimo")),
         model: Some("mimo-v2.5-pro"),
         tenant: Some("acme"),
         streaming: true,
         code: 200,
-        attempts: &[
-            Tried {
-                provider: "deepseek",
-                model: Some("deepseek-v4-pro"),
-                end: AttemptEnd::Failed(FailureClass::RateLimited),
-                duration_ms: 212,
-                ttft_ms: None,
-            },
-            Tried {
-                provider: "mimo",
-                model: Some("mimo-v2.5-pro"),
-                end: AttemptEnd::Ok,
-                duration_ms: 840,
-                ttft_ms: Some(300),
-            },
-        ],
+        attempts: const {
+            &[
+                Tried {
+                    provider: Named::provider("deepseek"),
+                    model: Some("deepseek-v4-pro"),
+                    end: AttemptEnd::Failed(FailureClass::RateLimited),
+                    duration_ms: 212,
+                    ttft_ms: None,
+                },
+                Tried {
+                    provider: Named::provider("mimo"),
+                    model: Some("mimo-v2.5-pro"),
+                    end: AttemptEnd::Ok,
+                    duration_ms: 840,
+                    ttft_ms: Some(300),
+                },
+            ]
+        },
         duration_us: 1_052_000,
         ttft_us: Some(512_000),
         overhead_us: Some(180),
         usage: Some(Usage::of(50, 55)),
         usage_source: Some(UsageSource::Reported),
-        cost: Some((Pico(1_000_000_000_250), "usd")),
+        cost: Some((Pico(1_000_000_000_250), Named::unit("usd"))),
         decisions: &[(Decision::Allow, ""), (Decision::WouldDeny, "token_budget_exhausted")],
         outcome: Some(Outcome::FallbackAfterFailure),
         auth_status: Some("resolved"),
@@ -138,7 +140,7 @@ fn junk_models_and_tenants_add_nothing() {
     for number in 0..10_000 {
         let (model, tenant) = (format!("junk-{number}"), format!("nobody-{number}"));
         let finished = Finished {
-            provider: Some("deepseek"),
+            provider: Some(Named::provider("deepseek")),
             model: Some(&model),
             tenant: Some(&tenant),
             code: 200,
@@ -168,7 +170,8 @@ fn a_model_counts_as_its_name_or_as_the_best_pattern() {
 fn statuses_are_bounded() {
     let (layout, mut records) = (layout(Opted::default()), vec![Record::default(); 1000]);
     for code in 0..=u16::MAX {
-        let finished = Finished { provider: Some("mimo"), code, ..Finished::default() };
+        let finished =
+            Finished { provider: Some(Named::provider("mimo")), code, ..Finished::default() };
         record(&mut records, &layout, &finished);
     }
     let text = text(&mut records, &layout, Format::Text, Vec::new());
@@ -181,8 +184,13 @@ fn statuses_are_bounded() {
 #[test]
 fn a_retry_and_another_key_are_no_fallback() {
     let (layout, mut records) = (layout(Opted::default()), vec![Record::default(); 100]);
-    let tried =
-        |end| Tried { provider: "mimo", model: Some("mimo-x"), end, duration_ms: 1, ttft_ms: None };
+    let tried = |end| Tried {
+        provider: Named::provider("mimo"),
+        model: Some("mimo-x"),
+        end,
+        duration_ms: 1,
+        ttft_ms: None,
+    };
     let attempts = [tried(AttemptEnd::Failed(FailureClass::AuthError)), tried(AttemptEnd::Ok)];
     record(&mut records, &layout, &Finished { attempts: &attempts, ..Finished::default() });
     let table = Table::new(&mut records);
@@ -199,17 +207,24 @@ fn a_first_target_that_was_passed_over_is_a_fallback() {
         duration_ms: 1,
         ttft_ms: None,
     };
-    let first = PassedOver { provider: "mimo", model: Some("a"), reason: SkipReason::Benched };
+    let first = PassedOver {
+        provider: Named::provider("mimo"),
+        model: Some("a"),
+        reason: SkipReason::Benched,
+    };
     let passed_over = Some(first);
     let failed = AttemptEnd::Failed(FailureClass::RateLimited);
-    let elsewhere = [tried("deepseek", "b", failed), tried("mimo", "c", AttemptEnd::Ok)];
+    let elsewhere = [
+        tried(Named::provider("deepseek"), "b", failed),
+        tried(Named::provider("mimo"), "c", AttemptEnd::Ok),
+    ];
     record(
         &mut records,
         &layout,
         &Finished { passed_over, attempts: &elsewhere, ..Finished::default() },
     );
     // It was the last resort after all, and it was never left.
-    let there = [tried("mimo", "a", AttemptEnd::Ok)];
+    let there = [tried(Named::provider("mimo"), "a", AttemptEnd::Ok)];
     record(
         &mut records,
         &layout,
@@ -249,7 +264,12 @@ fn series_outlive_a_reload_with_another_order_of_names() {
     record(
         &mut records,
         &next,
-        &Finished { provider: Some("mimo"), streaming: true, code: 200, ..Finished::default() },
+        &Finished {
+            provider: Some(Named::provider("mimo")),
+            streaming: true,
+            code: 200,
+            ..Finished::default()
+        },
     );
     let text = text(&mut records, &next, Format::Text, Vec::new());
     let line = "llm_requests_total{provider=\"mimo\",streaming=\"true\",code=\"200\"} 2";
@@ -294,7 +314,7 @@ fn costs_add_up_exactly() {
     let (layout, mut records) = (layout(Opted::default()), vec![Record::default(); 100]);
     let each = 999_999_999_999_u128;
     for _ in 0..1000 {
-        let cost = Some((Pico(each), "usd"));
+        let cost = Some((Pico(each), Named::unit("usd")));
         record(&mut records, &layout, &Finished { cost, ..Finished::default() });
     }
     let text = text(&mut records, &layout, Format::Text, Vec::new());
@@ -383,7 +403,7 @@ proptest! {
         let names = Names { providers: &[&lossy], ..Names::default() };
         let layout = Layout::new(&names, Opted::default());
         let mut records = vec![Record::default(); 50];
-        let finished = Finished { provider: Some(&lossy), ttft_us: Some(7), ..Finished::default() };
+        let finished = Finished { provider: Some(Named::provider(&lossy)), ttft_us: Some(7), ..Finished::default() };
         record(&mut records, &layout, &finished);
         let gauge = Gauge::new(Metric::TargetBenched, &[&name, &name, &name], Amount::Whole(1));
         for format in [Format::Text, Format::OpenMetrics] {

@@ -36,6 +36,10 @@ impl Word {
             rest = behind;
         }
         let mut last = 0;
+        if let Some((four, behind)) = rest.split_first_chunk() {
+            last = u32::from_be_bytes(*four) as u64;
+            rest = behind;
+        }
         while let [byte, behind @ ..] = rest {
             last = last << 8 | *byte as u64;
             rest = behind;

@@ -2,6 +2,10 @@
 //! tightest of tokens, in the headers that OpenAI's clients read and in those of the IETF's draft
 //! (draft-ietf-httpapi-ratelimit-headers).
 
+use std::ops::Range;
+
+use arrayvec::ArrayString;
+
 use super::bucket::Rate;
 use super::clerk::{Ask, Held, Refused, Want};
 use super::line::Measure;
@@ -80,53 +84,120 @@ impl Headers {
         });
     }
 
-    /// Calls `tell` with the index of each header in [`Headers::NAMES`], its name and its value.
-    pub fn each(&self, mut tell: impl FnMut(usize, &'static str, &str)) {
-        let values = |shown: &Shown| {
-            [Line::of(shown.limit), Line::of(shown.remaining), duration(shown.reset_ms)]
-        };
-        let none = [Line::EMPTY; 3];
-        let requests = self.requests.as_ref().map_or(none, values);
-        let tokens = self.tokens.as_ref().map_or(none, values);
-        let [a, b, c] = requests;
-        let [d, e, f] = tokens;
-        let lines = [a, b, c, d, e, f, self.rate_limit(), self.policy()];
-        for (index, (name, line)) in Self::NAMES.into_iter().zip(&lines).enumerate() {
-            if line.len > 0 {
-                tell(index, name, line.text());
+    /// Which of [`Headers::NAMES`] a header has.
+    #[must_use]
+    pub fn index(name: &[u8]) -> Option<usize> {
+        // Hardly any other header begins like one of them.
+        let (b'x' | b'X' | b'r' | b'R') = name.first()? else { return None };
+        Self::NAMES.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    }
+
+    /// The values of all headers.
+    #[must_use]
+    pub fn values(&self) -> HeaderValues {
+        let (mut of_requests, mut of_tokens) = <(Buffers, Buffers)>::default();
+        let requests = self.requests.as_ref().map(|shown| Numbers::new(shown, &mut of_requests));
+        let tokens = self.tokens.as_ref().map(|shown| Numbers::new(shown, &mut of_tokens));
+        let mut values = HeaderValues::default();
+        // By their places in `NAMES`.
+        for (numbers, [limit, remaining, reset]) in [(&requests, [0, 1, 2]), (&tokens, [3, 4, 5])] {
+            let Some(numbers) = numbers else { continue };
+            values.write(limit, |text| push(text, numbers.limit));
+            values.write(remaining, |text| push(text, numbers.remaining));
+            values.write(reset, |text| push_duration(text, numbers.shown.reset_ms));
+        }
+        let separator = if requests.is_some() { ", " } else { "" };
+        values.write(6, |text| {
+            if let Some(requests) = &requests {
+                push(text, "\"requests\";r=");
+                requests.push_left(text);
+            }
+            if let Some(tokens) = &tokens {
+                push(text, separator);
+                push(text, "\"tokens\";r=");
+                tokens.push_left(text);
+            }
+        });
+        values.write(7, |text| {
+            if let Some(requests) = &requests {
+                push(text, "\"requests\";q=");
+                requests.push_quota(text);
+            }
+            if let Some(tokens) = &tokens {
+                push(text, separator);
+                push(text, "\"tokens\";q=");
+                tokens.push_quota(text);
+            }
+        });
+        values
+    }
+}
+
+/// Room for the digits of two numbers.
+type Buffers = [itoa::Buffer; 2];
+
+/// A limit with the numbers that are written twice.
+struct Numbers<'a> {
+    shown: &'a Shown,
+    limit: &'a str,
+    remaining: &'a str,
+}
+
+impl<'a> Numbers<'a> {
+    fn new(shown: &'a Shown, [limit, remaining]: &'a mut Buffers) -> Self {
+        Self {
+            shown,
+            limit: limit.format(shown.limit),
+            remaining: remaining.format(shown.remaining),
+        }
+    }
+
+    /// What is left and when all is back, for `RateLimit`.
+    fn push_left(&self, text: &mut Text) {
+        push_integer(text, self.shown.remaining, self.remaining);
+        push(text, ";t=");
+        push_seconds(text, self.shown.reset_ms);
+    }
+
+    /// How much there is in which time, for `RateLimit-Policy`.
+    fn push_quota(&self, text: &mut Text) {
+        push_integer(text, self.shown.limit, self.limit);
+        push(text, ";w=");
+        push_seconds(text, self.shown.window_ms);
+    }
+}
+
+/// The values of the headers, one behind the other: each answer has up to eight of them.
+#[derive(Debug, Default)]
+pub struct HeaderValues {
+    text: Text,
+    /// Where each value is; one that is empty is not shown.
+    places: [Range<usize>; Headers::NAMES.len()],
+}
+
+impl HeaderValues {
+    /// All values.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Calls `tell` with the index of each header in [`Headers::NAMES`], its name and the place of its
+    /// value in the text.
+    pub fn each(&self, mut tell: impl FnMut(usize, &'static str, Range<usize>)) {
+        for (index, (name, place)) in Headers::NAMES.iter().zip(&self.places).enumerate() {
+            if !place.is_empty() {
+                tell(index, name, place.clone());
             }
         }
     }
 
-    /// The value of `RateLimit`; empty if there is none.
-    fn rate_limit(&self) -> Line {
-        self.list(|line, shown| {
-            line.push(";r=");
-            line.push_number(shown.remaining.min(MAX_INTEGER));
-            line.push(";t=");
-            line.push_number(shown.reset_ms.div_ceil(1000).min(MAX_INTEGER));
-        })
-    }
-
-    /// The value of `RateLimit-Policy`; empty if there is none.
-    fn policy(&self) -> Line {
-        self.list(|line, shown| {
-            line.push(";q=");
-            line.push_number(shown.limit.min(MAX_INTEGER));
-            line.push(";w=");
-            line.push_number(shown.window_ms.div_ceil(1000).min(MAX_INTEGER));
-        })
-    }
-
-    fn list(&self, parameters: impl Fn(&mut Line, &Shown)) -> Line {
-        let mut line = Line::EMPTY;
-        for (name, shown) in [("\"requests\"", &self.requests), ("\"tokens\"", &self.tokens)] {
-            let Some(shown) = shown else { continue };
-            line.push(if line.len == 0 { "" } else { ", " });
-            line.push(name);
-            parameters(&mut line, shown);
+    fn write(&mut self, index: usize, push: impl FnOnce(&mut Text)) {
+        let start = self.text.len();
+        push(&mut self.text);
+        if let Some(place) = self.places.get_mut(index) {
+            *place = start..self.text.len();
         }
-        line
     }
 }
 
@@ -144,71 +215,58 @@ impl Shown {
     }
 }
 
+/// All values, on the stack.
+type Text = ArrayString<TEXT_BYTES>;
+
+/// For requests and for tokens two numbers of 20 digits and a time of 24 bytes; two lists, each with
+/// four numbers of 15 digits.
+const TEXT_BYTES: usize = 2 * (20 + 20 + 24) + 2 * 92;
+
+fn push(text: &mut Text, part: &str) {
+    // There is room for the longest.
+    let _ = text.try_push_str(part);
+}
+
+fn push_number(text: &mut Text, number: u64) {
+    push(text, itoa::Buffer::new().format(number));
+}
+
+/// An integer of a structured field, whose digits are known.
+fn push_integer(text: &mut Text, number: u64, digits: &str) {
+    if number > MAX_INTEGER { push_number(text, MAX_INTEGER) } else { push(text, digits) }
+}
+
+fn push_seconds(text: &mut Text, ms: u64) {
+    push_number(text, ms.div_ceil(1000).min(MAX_INTEGER));
+}
+
 /// A time as OpenAI writes it: `20ms`, `1.5s`, `6m0s`, `1h0m0s`.
-fn duration(ms: u64) -> Line {
-    let mut line = Line::EMPTY;
+fn push_duration(text: &mut Text, ms: u64) {
     if ms > 0 && ms < 1000 {
-        line.push_number(ms);
-        line.push("ms");
-        return line;
+        push_number(text, ms);
+        push(text, "ms");
+        return;
     }
     let (hours, minutes) = (ms / 3_600_000, ms / 60_000 % 60);
     let (seconds, rest) = (ms / 1000 % 60, ms % 1000);
     if hours > 0 {
-        line.push_number(hours);
-        line.push("h");
+        push_number(text, hours);
+        push(text, "h");
     }
     if hours > 0 || minutes > 0 {
-        line.push_number(minutes);
-        line.push("m");
+        push_number(text, minutes);
+        push(text, "m");
     }
-    line.push_number(seconds);
+    push_number(text, seconds);
     if rest > 0 {
-        line.push(".");
+        push(text, ".");
         let mut rest = rest;
         while rest > 0 {
-            line.push_number(rest / 100);
+            push_number(text, rest / 100);
             rest = rest % 100 * 10;
         }
     }
-    line.push("s");
-    line
-}
-
-/// A value on the stack: each answer has up to eight of them.
-#[derive(Clone, Copy)]
-struct Line {
-    len: usize,
-    bytes: [u8; LINE_BYTES],
-}
-
-/// The longest is `RateLimit` with four numbers of 15 digits, 92 bytes.
-const LINE_BYTES: usize = 96;
-
-impl Line {
-    const EMPTY: Self = Self { len: 0, bytes: [0; LINE_BYTES] };
-
-    fn of(number: u64) -> Self {
-        let mut line = Self::EMPTY;
-        line.push_number(number);
-        line
-    }
-
-    fn push(&mut self, text: &str) {
-        let end = self.len + text.len();
-        if let Some(space) = self.bytes.get_mut(self.len..end) {
-            space.copy_from_slice(text.as_bytes());
-            self.len = end;
-        }
-    }
-
-    fn push_number(&mut self, number: u64) {
-        self.push(itoa::Buffer::new().format(number));
-    }
-
-    fn text(&self) -> &str {
-        self.bytes.get(..self.len).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
-    }
+    push(text, "s");
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What happened in each of the last sixty minutes? A provider, a move between two of them and a
 //! decision of the limits each have an hour of cells in shared memory, one for each minute.
 
-use crate::metrics::{Finished, Layout, Word, mixed, scaled, split};
+use crate::metrics::{Decision, Finished, Layout, Named, Tried, Word, mixed, scaled, split};
 
 /// Minutes that are kept.
 const MINUTES: usize = 60;
@@ -41,20 +41,32 @@ pub enum Kind<'a> {
     /// Moves of requests between two providers.
     Flow(&'a str, &'a str),
     /// What the limits decided, and why.
-    Decision(&'static str, &'a str),
+    Decision(Decision, &'a str),
 }
 
 impl Kind<'_> {
     fn key(self, layout: &Layout) -> u64 {
         let provider = |name| layout.provider(Some(name));
         match self {
-            Self::Provider(name) => key_of(1, provider(name), Word::OTHER),
-            Self::Flow(from, to) => key_of(2, provider(from), provider(to)),
+            Self::Provider(name) => provider_key(provider(name)),
+            Self::Flow(from, to) => flow_key(provider(from), provider(to)),
             Self::Decision(decision, reason) => {
-                key_of(3, Word::fixed(decision), layout.reason(reason))
+                decision_key(decision.word(), layout.reason(reason))
             }
         }
     }
+}
+
+fn provider_key(provider: Word) -> u64 {
+    key_of(1, provider, Word::OTHER)
+}
+
+fn flow_key(from: Word, to: Word) -> u64 {
+    key_of(2, from, to)
+}
+
+fn decision_key(decision: Word, reason: Word) -> u64 {
+    key_of(3, decision, reason)
 }
 
 /// The key of a kind with its two words.
@@ -76,16 +88,33 @@ pub struct Cell {
 }
 
 /// One addition to a minute.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Note {
     key: u64,
     values: [u64; VALUES],
 }
 
 impl Note {
+    fn of(key: u64) -> Self {
+        Self { key, values: [0; VALUES] }
+    }
+
     fn count(&mut self, what: Count, by: u64) {
         if let Some(value) = self.values.get_mut(what as usize) {
             *value = value.saturating_add(by);
+        }
+    }
+
+    fn count_attempt(&mut self, tried: &Tried<'_>) {
+        self.count(Count::Attempts, 1);
+        self.count(Count::Failures, tried.end.is_failure().into());
+        if !tried.end.is_failure() {
+            self.count(Count::LatencyMs, tried.duration_ms);
+            self.count(Count::Latencies, 1);
+        }
+        if let Some(ms) = tried.ttft_ms {
+            self.count(Count::FirstMs, ms);
+            self.count(Count::Firsts, 1);
         }
     }
 }
@@ -98,45 +127,40 @@ impl Notes {
     /// Works out what a request that is over adds, before the lock is taken.
     pub fn note(&mut self, layout: &Layout, finished: &Finished<'_>) {
         self.0.clear();
-        let key = |kind: Kind<'_>| Note { key: kind.key(layout), ..Note::default() };
+        // A request that no provider saw is counted as `other`, like its metrics.
+        let nobody = || layout.provider(Some("other"));
+        let mut last = Note::of(provider_key(finished.provider.map_or_else(nobody, Named::word)));
+        last.count(Count::Requests, 1);
+        last.count(Count::Errors, finished.error.is_some().into());
+        if let Some(usage) = &finished.usage {
+            last.count(Count::InputTokens, usage.prompt_tokens().unwrap_or(0));
+            last.count(Count::OutputTokens, usage.completion_tokens().unwrap_or(0));
+        }
+        if let Some((pico, _)) = finished.cost {
+            let (units, rest) = split(pico.0);
+            last.count(Count::CostUnits, units);
+            last.count(Count::CostPico, rest);
+        }
         for tried in finished.attempts {
-            let mut note = key(Kind::Provider(tried.provider));
-            note.count(Count::Attempts, 1);
-            note.count(Count::Failures, tried.end.is_failure().into());
-            if !tried.end.is_failure() {
-                note.count(Count::LatencyMs, tried.duration_ms);
-                note.count(Count::Latencies, 1);
+            let mut note = Note::of(provider_key(tried.provider.word()));
+            if note.key == last.key {
+                last.count_attempt(tried);
+            } else {
+                note.count_attempt(tried);
+                self.0.push(note);
             }
-            if let Some(ms) = tried.ttft_ms {
-                note.count(Count::FirstMs, ms);
-                note.count(Count::Firsts, 1);
-            }
-            self.0.push(note);
         }
         for moved in finished.moves() {
-            let mut note = key(Kind::Flow(moved.from, moved.to));
+            let mut note = Note::of(flow_key(moved.from.word(), moved.to.word()));
             note.count(Count::Requests, 1);
             self.0.push(note);
         }
         for (decision, reason) in finished.decisions {
-            let mut note = key(Kind::Decision(decision.name(), reason));
+            let mut note = Note::of(decision_key(decision.word(), layout.reason(reason)));
             note.count(Count::Requests, 1);
             self.0.push(note);
         }
-        // A request that no provider saw is counted as `other`, like its metrics.
-        let mut note = key(Kind::Provider(finished.provider.unwrap_or("other")));
-        note.count(Count::Requests, 1);
-        note.count(Count::Errors, finished.error.is_some().into());
-        if let Some(usage) = &finished.usage {
-            note.count(Count::InputTokens, usage.prompt_tokens().unwrap_or(0));
-            note.count(Count::OutputTokens, usage.buckets().output);
-        }
-        if let Some((pico, _)) = finished.cost {
-            let (units, rest) = split(pico.0);
-            note.count(Count::CostUnits, units);
-            note.count(Count::CostPico, rest);
-        }
-        self.0.push(note);
+        self.0.push(last);
     }
 }
 
@@ -187,7 +211,7 @@ impl<'a> Hour<'a> {
                 cell.minute = minute;
                 cell.values = [0; VALUES];
             }
-            for (value, by) in cell.values.iter_mut().zip(note.values) {
+            for (value, &by) in cell.values.iter_mut().zip(&note.values) {
                 *value = value.saturating_add(by);
             }
             carry(&mut cell.values);

@@ -1,14 +1,15 @@
-//! Which requests were the latest? A ring of fixed-size records; the writer makes one before it takes
-//! the lock and copies it in under it.
+//! Which requests were the latest? A ring of fixed-size records; the writer fills one of its own before
+//! it takes the lock and copies it in under it.
 
 use super::{Bounded, Recent, rfc3339};
 use crate::cost::Pico;
-use crate::metrics::Finished;
+use crate::metrics::{Finished, Named};
+use crate::usage::Usage;
 
 /// One request that is over; the first record of the zone is the head of all. All zero is unused. Its
 /// layout is part of the zone's version.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Entry {
     /// Counts up from 1; in the first record, the last number.
     number: u64,
@@ -59,11 +60,9 @@ pub struct EntryText<'a> {
 }
 
 impl Entry {
-    /// The record of a request that ended at this time, in milliseconds since 1970.
-    #[must_use]
-    pub fn new(finished: &Finished<'_>, text: &EntryText<'_>, time_ms: u64) -> Self {
+    /// Becomes the record of a request that ended at this time, in milliseconds since 1970.
+    pub fn fill(&mut self, finished: &Finished<'_>, text: &EntryText<'_>, time_ms: u64) {
         let mut flags = 0;
-        let (cost, unit) = finished.cost.unwrap_or((Pico::ZERO, ""));
         let usage = finished.usage.as_ref();
         for (flag, is_set) in [
             (STREAMING, finished.streaming),
@@ -75,29 +74,27 @@ impl Entry {
         ] {
             flags |= if is_set { flag } else { 0 };
         }
-        let [org, project, client] = text.owner.map(Bounded::from);
-        Self {
-            time_ms,
-            duration_us: finished.duration_us,
-            ttft_us: finished.ttft_us.map_or(0, |us| us.saturating_add(1)),
-            input_tokens: usage.and_then(|usage| usage.prompt_tokens()).unwrap_or(0),
-            output_tokens: usage.map_or(0, |usage| usage.buckets().output),
-            // The halves are meant to be cut off.
-            cost: [u64::try_from(cost.0 & u128::from(u64::MAX)).unwrap_or(0), high(cost.0)],
-            code: finished.code.into(),
-            attempts: u32::try_from(finished.attempts.len()).unwrap_or(u32::MAX),
-            flags,
-            event_id: text.event_id.into(),
-            provider: finished.provider.unwrap_or_default().into(),
-            model: text.model.into(),
-            unit: unit.into(),
-            org,
-            project,
-            client,
-            tag: text.tag.into(),
-            chain: text.chain.into(),
-            ..Self::default()
-        }
+        self.flags = flags;
+        self.time_ms = time_ms;
+        self.duration_us = finished.duration_us;
+        self.ttft_us = finished.ttft_us.map_or(0, |us| us.saturating_add(1));
+        self.input_tokens = usage.and_then(Usage::prompt_tokens).unwrap_or(0);
+        self.output_tokens = usage.and_then(Usage::completion_tokens).unwrap_or(0);
+        let cost = finished.cost.map_or(0, |(cost, _)| cost.0);
+        // The halves are meant to be cut off.
+        self.cost = [u64::try_from(cost & u128::from(u64::MAX)).unwrap_or(0), high(cost)];
+        self.code = finished.code.into();
+        self.attempts = u32::try_from(finished.attempts.len()).unwrap_or(u32::MAX);
+        self.event_id.set(text.event_id);
+        self.provider.set(finished.provider.map_or("", Named::text));
+        self.model.set(text.model);
+        self.unit.set(finished.cost.map_or("", |(_, unit)| unit.text()));
+        let [org, project, client] = text.owner;
+        self.org.set(org);
+        self.project.set(project);
+        self.client.set(client);
+        self.tag.set(text.tag);
+        self.chain.set(text.chain);
     }
 
     /// The request as the JSON tells it.
@@ -155,7 +152,8 @@ impl<'a> Ring<'a> {
         let number = head.number.wrapping_add(1);
         let at = number.checked_rem(places.len() as u64).and_then(|at| usize::try_from(at).ok());
         let Some(place) = at.and_then(|at| places.get_mut(at)) else { return };
-        *place = Entry { number, ..*entry };
+        *place = *entry;
+        place.number = number;
         head.number = number;
     }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::cost::{Pico, UsageSource};
 use crate::fallback::{FailureClass, SkipReason};
 use crate::metrics::{
-    AttemptEnd, Decision, ErrorSource, Finished, Layout, Names, Opted, PassedOver, Tried,
+    AttemptEnd, Decision, ErrorSource, Finished, Layout, Named, Names, Opted, PassedOver, Tried,
 };
 use crate::usage::Usage;
 
@@ -19,30 +19,32 @@ fn layout() -> Layout {
 
 fn moved() -> Finished<'static> {
     Finished {
-        provider: Some("two"),
+        provider: Some(Named::provider("two")),
         streaming: true,
         code: 200,
-        attempts: &[
-            Tried {
-                provider: "one",
-                model: Some("a"),
-                end: AttemptEnd::Failed(FailureClass::RateLimited),
-                duration_ms: 10,
-                ttft_ms: None,
-            },
-            Tried {
-                provider: "two",
-                model: Some("b"),
-                end: AttemptEnd::Ok,
-                duration_ms: 400,
-                ttft_ms: Some(100),
-            },
-        ],
+        attempts: const {
+            &[
+                Tried {
+                    provider: Named::provider("one"),
+                    model: Some("a"),
+                    end: AttemptEnd::Failed(FailureClass::RateLimited),
+                    duration_ms: 10,
+                    ttft_ms: None,
+                },
+                Tried {
+                    provider: Named::provider("two"),
+                    model: Some("b"),
+                    end: AttemptEnd::Ok,
+                    duration_ms: 400,
+                    ttft_ms: Some(100),
+                },
+            ]
+        },
         duration_us: 410_000,
         ttft_us: Some(110_000),
         usage: Some(Usage::of(50, 55)),
         usage_source: Some(UsageSource::Reported),
-        cost: Some((Pico(1_600_000_000_000), "usd")),
+        cost: Some((Pico(1_600_000_000_000), Named::unit("usd"))),
         decisions: &[(Decision::Allow, "")],
         ..Finished::default()
     }
@@ -52,6 +54,12 @@ fn count(cells: &mut [Cell], finished: &Finished<'_>, ms: u64) {
     let mut notes = Notes::default();
     notes.note(&layout(), finished);
     Hour::new(cells).apply(&notes, minute_of(ms));
+}
+
+fn entry(finished: &Finished<'_>, text: &EntryText<'_>, time_ms: u64) -> Entry {
+    let mut entry = Entry::default();
+    entry.fill(finished, text, time_ms);
+    entry
 }
 
 #[test]
@@ -77,14 +85,14 @@ fn an_hour_tells_each_minute_and_forgets_the_next_hour() {
     let total = |kind| hour.total(&layout(), kind, minute_of(NOW_MS + 120_000));
     assert_eq!(total(Kind::Flow("one", "two")), 3);
     assert_eq!(total(Kind::Flow("two", "one")), 0);
-    assert_eq!(total(Kind::Decision("allow", "")), 3);
+    assert_eq!(total(Kind::Decision(Decision::Allow, "")), 3);
 }
 
 #[test]
 fn a_request_that_passed_over_its_first_target_has_moved() {
     let finished = Finished {
         passed_over: Some(PassedOver {
-            provider: "one",
+            provider: Named::provider("one"),
             model: Some("a"),
             reason: SkipReason::Benched,
         }),
@@ -97,9 +105,8 @@ fn a_request_that_passed_over_its_first_target_has_moved() {
     let total = |kind| hour.total(&layout(), kind, minute_of(NOW_MS));
     assert_eq!(total(Kind::Flow("one", "two")), 1);
     assert!(hour.series(&layout(), Kind::Provider("one"), minute_of(NOW_MS)).is_none());
-    let told = |finished: &Finished<'_>| {
-        Entry::new(finished, &EntryText::default(), NOW_MS).report().fallback
-    };
+    let told =
+        |finished: &Finished<'_>| entry(finished, &EntryText::default(), NOW_MS).report().fallback;
     assert!(told(&finished));
     assert!(!told(&Finished { passed_over: None, ..finished }));
 }
@@ -117,7 +124,7 @@ fn a_request_that_no_provider_saw_is_counted_as_other() {
 #[test]
 fn the_hour_that_is_oldest_gives_way_where_there_is_no_room() {
     let mut cells = vec![Cell::default(); 60];
-    let at = |name| Finished { provider: Some(name), ..Finished::default() };
+    let at = |name| Finished { provider: Some(Named::provider(name)), ..Finished::default() };
     count(&mut cells, &at("one"), NOW_MS);
     count(&mut cells, &at("two"), NOW_MS);
     let hour = Hour::new(&mut cells);
@@ -135,14 +142,14 @@ fn the_ring_keeps_the_latest() {
     for number in 0..10 {
         let id = format!("id-{number}");
         let text = EntryText { event_id: &id, ..EntryText::default() };
-        Ring::new(&mut records).push(&Entry::new(&moved(), &text, NOW_MS));
+        Ring::new(&mut records).push(&entry(&moved(), &text, NOW_MS));
     }
     let ids: Vec<_> =
         Ring::latest(records.clone()).iter().map(|entry| entry.report().event_id).collect();
     assert_eq!(ids, ["id-9", "id-8", "id-7"]);
     for len in 0..2 {
         let mut few = vec![Entry::default(); len];
-        Ring::new(&mut few).push(&Entry::new(&moved(), &EntryText::default(), NOW_MS));
+        Ring::new(&mut few).push(&entry(&moved(), &EntryText::default(), NOW_MS));
         assert!(Ring::latest(few).is_empty());
     }
 }
@@ -156,7 +163,7 @@ fn an_entry_tells_what_the_request_was() {
         tag: "nightly",
         owner: ["acme", "search", ""],
     };
-    let recent = Entry::new(&moved(), &text, NOW_MS).report();
+    let recent = entry(&moved(), &text, NOW_MS).report();
     assert_eq!(recent.event_id, text.event_id);
     assert_eq!(recent.time, "2026-11-21T13:24:01.000Z");
     assert_eq!(recent.chain, text.chain);
@@ -165,11 +172,12 @@ fn an_entry_tells_what_the_request_was() {
     assert_eq!((recent.cost.as_deref(), recent.unit.as_deref()), (Some("1.60000000"), Some("usd")));
     assert_eq!((recent.ttft_ms, recent.duration_ms), (Some(110), 410));
     assert_eq!((recent.project.as_deref(), recent.client), (Some("search"), None));
-    let huge = Finished { cost: Some((Pico(u128::MAX), "usd")), ..Finished::default() };
-    let told = Entry::new(&huge, &text, 0).report().cost;
+    let huge =
+        Finished { cost: Some((Pico(u128::MAX), Named::unit("usd"))), ..Finished::default() };
+    let told = entry(&huge, &text, 0).report().cost;
     assert_eq!(told, Some(Pico(u128::MAX).to_string()));
     // No tokens known is another thing than none used.
-    assert_eq!(Entry::new(&Finished::default(), &text, 0).report().input_tokens, None);
+    assert_eq!(entry(&Finished::default(), &text, 0).report().input_tokens, None);
 }
 
 #[test]
@@ -198,7 +206,7 @@ fn the_report_has_the_documented_shape() {
         end_ms: None,
         soft: false,
     };
-    let entry = Entry::new(&moved(), &EntryText { event_id: "e", ..EntryText::default() }, NOW_MS);
+    let entry = entry(&moved(), &EntryText { event_id: "e", ..EntryText::default() }, NOW_MS);
     let report = Report {
         providers: vec![Provider {
             name: "one".to_owned(),
@@ -306,13 +314,15 @@ fn the_page_is_made_from_its_sources() {
 proptest! {
     #[test]
     fn any_text_is_cut_between_characters(text in ".*", bytes in any::<Vec<u8>>()) {
-        let bounded = Bounded::<20>::from(text.as_str());
+        let mut bounded = Bounded::<20>::default();
+        bounded.set("something that is cut");
+        bounded.set(&text);
         prop_assert!(text.starts_with(&bounded.text()));
         prop_assert!(text.len() > 20 || bounded.text() == text);
         // Whatever a client sends, the report is JSON.
         let lossy = String::from_utf8_lossy(&bytes);
         let told = EntryText { chain: &lossy, tag: &text, ..EntryText::default() };
-        let recent = vec![Entry::new(&moved(), &told, NOW_MS).report()];
+        let recent = vec![entry(&moved(), &told, NOW_MS).report()];
         let report = Report { recent, ..Report::default() };
         prop_assert_eq!(serde_json::from_slice::<Report>(&report.json()).unwrap(), report);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A text of at most `N` bytes; what is longer is cut between characters.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Bounded<const N: usize> {
     len: u16,
     bytes: [u8; N],
@@ -16,22 +16,17 @@ impl<const N: usize> Default for Bounded<N> {
     }
 }
 
-impl<const N: usize> From<&str> for Bounded<N> {
-    fn from(text: &str) -> Self {
-        let mut bounded = Self::default();
-        let most = N.min(u16::MAX.into());
-        let end = (0..=most).rev().find(|&end| text.is_char_boundary(end.min(text.len())));
-        let end = end.unwrap_or(0).min(text.len());
-        let cut = text.as_bytes().get(..end).unwrap_or_default();
-        if let Some(room) = bounded.bytes.get_mut(..cut.len()) {
-            room.copy_from_slice(cut);
-            bounded.len = u16::try_from(cut.len()).unwrap_or(0);
-        }
-        bounded
-    }
-}
-
 impl<const N: usize> Bounded<N> {
+    /// Takes another text in the place of its own.
+    #[inline]
+    pub fn set(&mut self, text: &str) {
+        let text = if text.len() > N { cut(text, N) } else { text };
+        if let Some(room) = self.bytes.get_mut(..text.len()) {
+            room.copy_from_slice(text.as_bytes());
+            self.len = u16::try_from(text.len()).unwrap_or(0);
+        }
+    }
+
     /// The text. Memory that a killed worker left half written shows replacement characters.
     #[must_use]
     pub fn text(&self) -> String {
@@ -44,6 +39,12 @@ impl<const N: usize> Bounded<N> {
     pub fn some(&self) -> Option<String> {
         (self.len > 0).then(|| self.text())
     }
+}
+
+/// The beginning of a longer text, with whole characters.
+fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=most).rev().find(|&end| text.is_char_boundary(end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
 impl<const N: usize> fmt::Debug for Bounded<N> {

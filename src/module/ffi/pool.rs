@@ -62,7 +62,10 @@ pub(super) fn copy(pool: *mut ngx_pool_t, text: &[u8]) -> Option<PoolBytes> {
 }
 
 /// Copies `parts` to `pool`, one behind the other; `None` when memory is out.
-pub(super) fn concat<const N: usize>(pool: *mut ngx_pool_t, parts: [&str; N]) -> Option<PoolBytes> {
+pub(super) fn concat<const N: usize>(
+    pool: *mut ngx_pool_t,
+    parts: [&[u8]; N],
+) -> Option<PoolBytes> {
     let len = parts.iter().map(|part| part.len()).sum::<usize>();
     // SAFETY: `pool` is the live pool of a request or a configuration.
     let start = NonNull::new(unsafe { ngx_pnalloc(pool, len.max(1)) }.cast::<u8>())?;

@@ -1,13 +1,14 @@
 //! The head of the answer to the client, and answers that the gateway writes itself.
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use ngx::ffi::{
     ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_send_header, ngx_int_t,
-    ngx_list_push, ngx_table_elt_t,
+    ngx_list_push, ngx_str_t, ngx_table_elt_t,
 };
 
 use super::body::{link, memory_buf};
+use super::pool::PoolBytes;
 use super::request::{cover_headers, each_header};
 use super::{Request, borrowed, bytes, code, pool};
 
@@ -98,23 +99,41 @@ impl Request<'_> {
     /// The same with a number.
     pub fn add_header_number(&mut self, name: &'static str, value: u64) {
         let mut digits = [0; MAX_DIGITS];
-        self.add_header(name, decimal(value, &mut digits));
+        self.add_copied(name, [decimal(value, &mut digits)]);
     }
 
     /// The same with a value in parts.
     pub fn add_header_of<const N: usize>(&mut self, name: &'static str, value: [&str; N]) {
+        self.add_copied(name, value.map(str::as_bytes));
+    }
+
+    /// The same with a value that the module itself holds.
+    pub fn add_fixed_header(&mut self, name: &'static str, value: &'static str) {
+        self.push_header(name, borrowed(value.as_bytes()));
+    }
+
+    /// The same with a value that the request's pool holds already.
+    pub fn add_kept_header(&mut self, name: &'static str, value: PoolBytes) {
+        self.push_header(name, borrowed(&value));
+    }
+
+    fn add_copied<const N: usize>(&mut self, name: &'static str, value: [&[u8]; N]) {
         let Some(value) = pool::concat(self.pool(), value) else { return };
+        self.add_kept_header(name, value);
+    }
+
+    /// Adds a line whose value lives as long as the request.
+    fn push_header(&mut self, name: &'static str, value: ngx_str_t) {
         // SAFETY: the list is initialised with the request.
         let line = unsafe { ngx_list_push(&raw mut self.raw_mut().headers_out.headers) };
-        // SAFETY: null, or a new element, which nginx leaves uninitialised: all zero is valid.
-        unsafe {
-            ptr::write_bytes(line.cast::<ngx_table_elt_t>(), 0, usize::from(!line.is_null()));
-        };
-        // SAFETY: as above.
-        let Some(line) = (unsafe { line.cast::<ngx_table_elt_t>().as_mut() }) else { return };
+        let Some(place) = NonNull::new(line.cast::<ngx_table_elt_t>()) else { return };
+        // SAFETY: all zero is a valid line.
+        let mut line: ngx_table_elt_t = unsafe { std::mem::zeroed() };
         line.hash = 1;
         line.key = borrowed(name.as_bytes());
-        line.value = borrowed(&value);
+        line.value = value;
+        // SAFETY: a new element, which nginx leaves uninitialised and nobody else has seen.
+        unsafe { place.write(line) };
     }
 
     /// Reads in memory what the answer has in files.
@@ -173,7 +192,7 @@ impl Request<'_> {
 const MAX_DIGITS: usize = 20;
 
 /// A number as text; most requests have several, so that it is not allocated.
-fn decimal(mut number: u64, digits: &mut [u8; MAX_DIGITS]) -> &str {
+fn decimal(mut number: u64, digits: &mut [u8; MAX_DIGITS]) -> &[u8] {
     let mut at = MAX_DIGITS;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
@@ -183,7 +202,7 @@ fn decimal(mut number: u64, digits: &mut [u8; MAX_DIGITS]) -> &str {
             break;
         }
     }
-    digits.get(at..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default()
+    digits.get(at..).unwrap_or_default()
 }
 
 fn drop_line(line: &mut *mut ngx_table_elt_t) {

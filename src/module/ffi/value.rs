@@ -11,38 +11,63 @@ use ngx::ffi::{
 };
 
 use super::pool::PoolBytes;
-use super::{Request, borrowed, bytes, conf, pool};
+use super::{Request, borrowed, bytes, conf, pool, variable};
 
 /// A complex value; it lives as long as the configuration.
 #[derive(Clone, Copy)]
-pub struct ComplexValue(NonNull<ngx_http_complex_value_t>);
+pub struct ComplexValue {
+    value: NonNull<ngx_http_complex_value_t>,
+    /// The index of the variable that is all of the text.
+    variable: Option<ngx_uint_t>,
+}
 
 impl ComplexValue {
     /// The text for this request; `None` when it is empty or a variable fails.
     pub fn evaluate(self, r: Request<'_>) -> Option<Cow<'_, str>> {
         let text = self.text(r)?;
-        // SAFETY: nginx has put the text into the request's pool, or it is the configuration's.
-        Some(String::from_utf8_lossy(unsafe { bytes(text) }))
+        // At once where it is well-formed, which the lossy way is not.
+        Some(str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed))
     }
 
     /// The same for as long as the request lives; empty where [`evaluate`](Self::evaluate) has none.
     /// `None` when memory is out.
     pub fn keep(self, r: Request<'_>) -> Option<PoolBytes> {
-        let Some(text) = self.text(r) else { return Some(PoolBytes::EMPTY) };
-        // SAFETY: as in `evaluate`.
-        match String::from_utf8_lossy(unsafe { bytes(text) }) {
+        match self.evaluate(r) {
+            None => Some(PoolBytes::EMPTY),
             // SAFETY: the memory is the request's or that of its configuration, which it keeps.
-            Cow::Borrowed(_) => Some(unsafe { PoolBytes::new(text.data, text.len) }),
-            Cow::Owned(mended) => r.keep(mended.as_bytes()),
+            Some(Cow::Borrowed(text)) => {
+                Some(unsafe { PoolBytes::new(text.as_ptr().cast_mut(), text.len()) })
+            }
+            Some(Cow::Owned(mended)) => r.keep(mended.as_bytes()),
         }
     }
 
-    fn text(self, r: Request<'_>) -> Option<ngx_str_t> {
+    fn text(self, r: Request<'_>) -> Option<&[u8]> {
+        let text = match self.variable {
+            Some(index) => variable::value(r, index)?,
+            None => self.composed(r)?,
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The text of several parts.
+    fn composed(self, r: Request<'_>) -> Option<&[u8]> {
         let mut text = ngx_str_t::default();
         // SAFETY: the request is live and the value belongs to its configuration.
-        let rc = unsafe { ngx_http_complex_value(r.as_ptr(), self.0.as_ptr(), &raw mut text) };
-        (rc == NGX_OK as ngx_int_t && text.len > 0).then_some(text)
+        let rc = unsafe { ngx_http_complex_value(r.as_ptr(), self.value.as_ptr(), &raw mut text) };
+        // SAFETY: nginx has put the text into the request's pool, or it is the configuration's.
+        (rc == NGX_OK as ngx_int_t).then(|| unsafe { bytes(text) })
     }
+}
+
+/// Whether the text is a variable, `$name` or `${name}`, and no more.
+fn is_variable(text: &str) -> bool {
+    let Some(name) = text.strip_prefix('$') else { return false };
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    // What begins with a digit is of a regular expression.
+    !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Where a relative path begins.
@@ -66,19 +91,26 @@ impl Reading {
     pub fn compile(&self, text: &str) -> Option<ComplexValue> {
         // SAFETY: nginx reads the configuration into this pool.
         let pool = unsafe { (*self.0).pool };
-        let text = pool::copy(pool, text.as_bytes())?;
-        let mut text = borrowed(&text);
+        let copy = pool::copy(pool, text.as_bytes())?;
+        let mut copy = borrowed(&copy);
         // SAFETY: as above; zero bytes are a valid value.
         let value = unsafe { ngx_pcalloc(pool, size_of::<ngx_http_complex_value_t>()) };
         let value = NonNull::new(value.cast::<ngx_http_complex_value_t>())?;
         // SAFETY: all zero is a valid set of options.
         let mut options: ngx_http_compile_complex_value_t = unsafe { std::mem::zeroed() };
         options.cf = self.0;
-        options.value = &raw mut text;
+        options.value = &raw mut copy;
         options.complex_value = value.as_ptr();
         // SAFETY: every pointer in the options is valid during the call.
         let rc = unsafe { ngx_http_compile_complex_value(&raw mut options) };
-        (rc == NGX_OK as ngx_int_t).then_some(ComplexValue(value))
+        if rc != NGX_OK as ngx_int_t {
+            return None;
+        }
+        // SAFETY: nginx has compiled the value.
+        let variables = unsafe { value.as_ref() }.flushes;
+        // SAFETY: null, or the indexes of the variables in the text.
+        let first = unsafe { variables.as_ref() }.copied();
+        Some(ComplexValue { value, variable: first.filter(|_| is_variable(text)) })
     }
 
     /// Compiles the value of a directive.

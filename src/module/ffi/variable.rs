@@ -1,15 +1,19 @@
 //! nginx variables: a name, and a function that says its value for a request.
 
+use std::ptr;
+
 use ngx::ffi::{
     __BindgenBitfieldUnit, NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable,
-    ngx_http_request_t, ngx_int_t, ngx_variable_value_t,
+    ngx_http_get_flushed_variable, ngx_http_request_t, ngx_int_t, ngx_str_t, ngx_uint_t,
+    ngx_variable_value_t,
 };
 
-use super::{Request, borrowed, code, fenced, pool};
+use super::{Request, borrowed, bytes, code, fenced, pool};
 use crate::conf::VARIABLES;
 
-/// nginx's `valid` flag, behind the length, on the little-endian machines that we are built for.
+/// nginx's flags, behind the length, on the little-endian machines that we are built for.
 const VALID: u32 = 1 << 28;
+const NOT_FOUND: u32 = 1 << 30;
 const _: () = assert!(cfg!(target_endian = "little"));
 
 /// A variable's text, or `None` for *not found*.
@@ -29,6 +33,17 @@ pub(super) fn register(cf: *mut ngx_conf_t) -> Option<()> {
         variable.data = index;
     }
     Some(())
+}
+
+/// What a variable is for this request; `None` when it is *not found* or fails.
+pub(super) fn value(r: Request<'_>, index: ngx_uint_t) -> Option<&[u8]> {
+    // SAFETY: the request is live, and nginx gave the index when it read the configuration.
+    let value = unsafe { ngx_http_get_flushed_variable(r.as_ptr(), index).as_ref() }?;
+    // SAFETY: the length and the flags are 32 bits, aligned as such.
+    let bits = unsafe { ptr::from_ref(&value._bitfield_1).cast::<u32>().read() };
+    let text = ngx_str_t { len: (bits & (VALID - 1)) as usize, data: value.data };
+    // SAFETY: nginx keeps the text in the request's memory.
+    (bits & NOT_FOUND == 0).then(|| unsafe { bytes(text) })
 }
 
 unsafe extern "C" fn get(

@@ -15,6 +15,8 @@ pub(super) fn add(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
     // Whose answer lies in a cache is known only where there is but one who could have given it.
     let is_known = r.is_cached() && routed.targets.len() == 1;
     let answered = ctx.attempt.accepted.get() || is_known;
+    let shows_limits = routed.compiled.limits.headers;
+    let theirs = if shows_limits { limits_of_provider(*r) } else { IsTold::default() };
     if r.loc_conf().proxy.discloses_provider() {
         name_providers(r, ctx, routed, answered);
     }
@@ -33,11 +35,11 @@ pub(super) fn add(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed) {
     if routed.policy.enabled {
         tell_fallback(r, ctx);
     }
-    if routed.compiled.limits.headers {
-        tell_limits(r, ctx);
+    if shows_limits {
+        tell_limits(r, ctx, theirs);
     }
     if is_final_failure(*r, ctx) {
-        r.add_header("X-Should-Retry", "false");
+        r.add_fixed_header("X-Should-Retry", "false");
     }
 }
 
@@ -52,8 +54,10 @@ fn is_final_failure(r: Request<'_>, ctx: &RequestCtx) -> bool {
 }
 
 fn name_providers(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed, answered: bool) {
-    if let Some(provider) = routed.provider().filter(|_| answered) {
-        r.add_header("X-LLM-Provider", &provider.name);
+    let provider = routed.provider().filter(|_| answered);
+    let name = provider.and_then(|provider| r.keep(provider.name.as_bytes()));
+    if let Some((provider, name)) = provider.zip(name) {
+        r.add_kept_header("X-LLM-Provider", name);
         if let Some(model) = routed.model() {
             r.add_header_of("X-LLM-Served-By", [&provider.name, "/", model]);
         }
@@ -68,8 +72,8 @@ fn name_providers(r: &mut Request<'_>, ctx: &RequestCtx, routed: &Routed, answer
     if let Some(primary) = routed.primary() {
         r.add_header("X-Fallback-Primary", &primary.name);
     }
-    if let Some(provider) = routed.provider().filter(|_| answered) {
-        r.add_header("X-Fallback-Effective", &provider.name);
+    if let Some(name) = name {
+        r.add_kept_header("X-Fallback-Effective", name);
     }
 }
 
@@ -77,30 +81,38 @@ fn tell_fallback(r: &mut Request<'_>, ctx: &RequestCtx) {
     let attempt = &ctx.attempt;
     let flag = |yes: bool| if yes { "1" } else { "0" };
     let suppressed = attempt.suppressed.get();
-    r.add_header("X-Fallback-Attempted", flag(attempt.reason.get().is_some()));
-    r.add_header("X-Fallback-Suppressed", flag(suppressed.is_some()));
+    r.add_fixed_header("X-Fallback-Attempted", flag(attempt.reason.get().is_some()));
+    r.add_fixed_header("X-Fallback-Suppressed", flag(suppressed.is_some()));
     r.add_header_number("X-Fallback-Attempt-Count", attempt.made.get().into());
-    r.add_header("X-Fallback-Reason", attempt.reason.get().unwrap_or("none"));
-    r.add_header("X-Fallback-Policy-Allowed", flag(attempt.policy_allowed.get()));
-    r.add_header("X-Fallback-Policy-Mismatch", "0");
+    r.add_fixed_header("X-Fallback-Reason", attempt.reason.get().unwrap_or("none"));
+    r.add_fixed_header("X-Fallback-Policy-Allowed", flag(attempt.policy_allowed.get()));
+    r.add_fixed_header("X-Fallback-Policy-Mismatch", "0");
     if let Some(suppressed) = suppressed {
-        r.add_header("X-Fallback-Suppressed-Reason", suppressed.name());
+        r.add_fixed_header("X-Fallback-Suppressed-Reason", suppressed.name());
     }
 }
 
-/// Our own limits, in headers that the provider has not set itself.
-fn tell_limits(r: &mut Request<'_>, ctx: &RequestCtx) {
-    let names = Headers::NAMES;
-    let mut theirs = [false; Headers::NAMES.len()];
+/// Which of `Headers::NAMES` the answer has.
+type IsTold = [bool; Headers::NAMES.len()];
+
+/// What the provider tells of its own limits.
+fn limits_of_provider(r: Request<'_>) -> IsTold {
+    let mut told = IsTold::default();
     r.each_answer_header(|header| {
-        let is = |name: &&str| header.eq_ignore_ascii_case(name.as_bytes());
-        if let Some(one) = names.iter().position(is).and_then(|at| theirs.get_mut(at)) {
+        if let Some(one) = Headers::index(header).and_then(|at| told.get_mut(at)) {
             *one = true;
         }
     });
-    ctx.limits.shown().each(|index, name, value| {
+    told
+}
+
+/// Our own limits, in headers that the provider has not set itself.
+fn tell_limits(r: &mut Request<'_>, ctx: &RequestCtx, theirs: IsTold) {
+    let values = ctx.limits.shown().values();
+    let Some(text) = r.keep(values.text().as_bytes()) else { return };
+    values.each(|index, name, place| {
         if theirs.get(index) == Some(&false) {
-            r.add_header(name, value);
+            r.add_kept_header(name, text.slice(place));
         }
     });
 }

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 
 use llm_core::cost::Bill;
+use llm_core::fallback::Target;
 use llm_core::metrics::{
-    Adds, AttemptEnd, Decision, ErrorSource, EventResult, Finished, PassedOver, Table, Tried,
+    Adds, AttemptEnd, Decision, ErrorSource, EventResult, Finished, PassedOver, ProviderNames,
+    Table, Tried,
 };
 use llm_core::status::{Entry, EntryText, Hour, Notes, Ring, minute_of};
 
@@ -17,7 +19,7 @@ use crate::filter::StreamEnd;
 
 thread_local! {
     // Used again for each request: a worker serves them on one thread.
-    static LISTS: RefCell<(Adds, Notes)> = RefCell::default();
+    static LISTS: RefCell<(Adds, Notes, Entry)> = RefCell::default();
 }
 
 /// Counts a request that is over; `dropped` says that its cost event found no room.
@@ -32,46 +34,64 @@ pub fn record(r: Request<'_>, ctx: &RequestCtx, bill: Option<&Bill>, dropped: bo
     let Some(rules) = compiled.map(|compiled| &compiled.metrics).filter(|rules| rules.on) else {
         return;
     };
-    let attempts = routed.as_ref().map(|routed| attempts(r, ctx, routed)).unwrap_or_default();
     let tenant = rules.tenant.filter(|_| rules.opted.tenant).and_then(|value| value.evaluate(r));
-    let decision = decision(ctx, routed.as_deref());
-    let tried = ctx.attempt.made.get() > 0 || r.is_cached();
     let routed = routed.as_deref();
-    let provider = routed.filter(|_| tried).and_then(|routed| routed.provider());
-    let model = routed.and_then(Routed::model);
-    let accepted = ctx.attempt.accepted.get() || r.is_cached();
+    let decision = decision(ctx, routed);
+    let is_cached = r.is_cached();
+    let tried = ctx.attempt.made.get() > 0 || is_cached;
+    let attempt = |index| attempt(r, ctx, routed?, index);
+    let (one, several): (_, Vec<_>);
+    // Nearly all requests have one attempt, which needs no memory.
+    let attempts = match attempts(ctx) {
+        0 => &[],
+        1 => {
+            one = attempt(0);
+            one.as_slice()
+        }
+        count => {
+            several = (0..count).filter_map(attempt).collect();
+            several.as_slice()
+        }
+    };
+    let target = routed.and_then(|routed| routed.target());
+    let provider = routed.zip(target).filter(|_| tried);
+    let provider = provider.and_then(|(routed, target)| names(routed, target));
+    let model = target.and_then(|target| target.model.as_deref());
+    let accepted = ctx.attempt.accepted.get() || is_cached;
     let stream_end = ctx.stream_end(r);
-    let unit = routed
-        .zip(provider)
-        .map(|(routed, provider)| routed.compiled.cost.card.unit(&provider.name));
-    let cost = bill.and_then(|bill| bill.cost).map(|cost| cost.total).zip(unit);
-    let auth_status = ctx.key.borrow().status();
+    let bill = bill.filter(|bill| bill.status.writes_row());
+    let cost = bill.and_then(|bill| bill.cost.as_ref()).map(|cost| cost.total);
+    let asked = ctx.asked.borrow();
+    let asked = asked.as_deref();
+    let facts = asked.and_then(|asked| asked.facts.as_ref());
+    let auth_status = || ctx.key.borrow().status();
     let code = if r.is_client_gone() && !accepted { 499 } else { r.status() };
     let finished = Finished {
-        provider: provider.map(|provider| provider.name.as_str()),
+        provider: provider.map(ProviderNames::provider),
         model: model.filter(|_| rules.opted.model && tried),
         tenant: tenant.as_deref(),
-        streaming: ctx.is_streaming(),
+        streaming: facts.is_some_and(|facts| facts.stream),
         code,
         error: error(ctx, code, stream_end),
         passed_over: routed.and_then(|routed| passed_over(ctx, routed)),
-        attempts: &attempts,
+        attempts,
         suppressed: ctx.attempt.suppressed.get(),
         duration_us: r.elapsed_ms().saturating_mul(1000),
         ttft_us: ctx.ttft_ms.get().map(|ms| ms.saturating_mul(1000)),
         overhead_us: ctx.overhead_us.get(),
         usage: ctx.usage(),
-        usage_source: bill.filter(|bill| bill.status.writes_row()).map(|bill| bill.source),
-        cost: cost.filter(|_| bill.is_some_and(|bill| bill.status.writes_row())),
+        usage_source: bill.map(|bill| bill.source),
+        cost: cost.zip(provider.map(ProviderNames::unit)),
         decisions: decision.as_slice(),
         client_aborted: r.is_client_gone() || ctx.client_gone.get(),
         truncated: stream_end == Some(StreamEnd::Incomplete) && accepted,
-        unparsed: ctx.asked().is_some_and(|asked| asked.facts.is_none() && !asked.body.is_empty()),
+        unparsed: asked.is_some_and(|asked| asked.facts.is_none() && !asked.body.is_empty()),
         translated: false,
         outcome: ctx.outcome_now(),
-        auth_status: auth_status.filter(|_| rules.opted.auth_status),
+        auth_status: if rules.opted.auth_status { auth_status() } else { None },
     };
-    apply(r, ctx, board, &finished, dropped, model);
+    let requested = || facts.and_then(|facts| Some(&*facts.model.as_ref()?.text));
+    apply(r, ctx, board, &finished, dropped, model.or_else(requested));
 }
 
 fn apply(
@@ -82,7 +102,7 @@ fn apply(
     dropped: bool,
     model: Option<&str>,
 ) {
-    LISTS.with_borrow_mut(|(adds, notes)| {
+    LISTS.with_borrow_mut(|(adds, notes, entry)| {
         board.layout.adds(adds, finished);
         if dropped {
             adds.cost_events(EventResult::Dropped, 1);
@@ -91,66 +111,75 @@ fn apply(
         let now_ms = unix_ms();
         let label = |whose| crate::cost::shown_label(r, whose).unwrap_or_default();
         let owner = [label(Whose::Org), label(Whose::Project), label(Whose::Client)];
-        let requested = ctx.requested_model();
         let chain = ctx.attempt.chain.borrow();
         let tag = ctx.tag.borrow();
         let text = EntryText {
             event_id: &ctx.event_id,
             chain: chain.text(),
-            model: model.or(requested.as_deref()).unwrap_or_default(),
+            model: model.unwrap_or_default(),
             tag: tag.as_deref().unwrap_or_default(),
             owner: owner.each_ref().map(|text| &**text),
         };
-        let entry = Entry::new(finished, &text, now_ms);
+        entry.fill(finished, &text, now_ms);
         board.series.locked(|records| Table::new(records).apply(adds));
         board.hour.locked(|cells| Hour::new(cells).apply(notes, minute_of(now_ms)));
-        board.recent.locked(|entries| Ring::new(entries).push(&entry));
+        board.recent.locked(|entries| Ring::new(entries).push(entry));
     });
 }
 
 /// The first target, if it was not tried.
 fn passed_over<'a>(ctx: &RequestCtx, routed: &'a Routed) -> Option<PassedOver<'a>> {
     let reason = ctx.attempt.passed_over.get()?;
-    let model = routed.targets.first()?.model.as_deref();
-    Some(PassedOver { provider: &routed.primary()?.name, model, reason })
+    let first = routed.targets.first()?;
+    let provider = names(routed, first)?.provider();
+    Some(PassedOver { provider, model: first.model.as_deref(), reason })
 }
 
-fn attempts<'a>(r: Request<'_>, ctx: &RequestCtx, routed: &'a Routed) -> Vec<Tried<'a>> {
-    let notes = ctx.attempt.notes.borrow();
+/// How many attempts there were.
+fn attempts(ctx: &RequestCtx) -> usize {
     let made = usize::try_from(ctx.attempt.made.get()).unwrap_or(0);
-    let accepted = ctx.attempt.accepted.get();
-    let mut tried: Vec<Tried<'a>> = Vec::with_capacity(made);
-    for (index, note) in notes.iter().enumerate() {
-        let is_last = index + 1 == notes.len() && accepted;
-        let Some(target) = routed.targets.get(note.target) else { continue };
-        let Some(provider) = routed.compiled.routes.provider(target.provider) else { continue };
-        let ttft_ms = ctx.ttft_ms.get().filter(|_| is_last);
-        tried.push(Tried {
-            provider: &provider.name,
-            model: target.model.as_deref(),
-            end: end(r, ctx, note, is_last),
-            duration_ms: duration_ms(r, note, is_last),
-            ttft_ms: ttft_ms.map(|ms| ms.saturating_sub(note.started_ms)),
-        });
-    }
-    // Without fallback nobody judges an attempt.
-    if made > notes.len()
-        && let Some(provider) = routed.provider()
-    {
-        let end = match ctx.attempt.failure.get() {
+    let judged = ctx.attempt.notes.borrow().len();
+    judged + usize::from(made > judged)
+}
+
+/// One of the attempts, in order. Without fallback nobody judges an attempt, and no note is made of it.
+fn attempt<'a>(
+    r: Request<'_>,
+    ctx: &RequestCtx,
+    routed: &'a Routed,
+    index: usize,
+) -> Option<Tried<'a>> {
+    let notes = ctx.attempt.notes.borrow();
+    let Some(note) = notes.get(index) else { return unjudged(r, ctx, routed) };
+    let is_last = index + 1 == notes.len() && ctx.attempt.accepted.get();
+    let target = routed.targets.get(note.target)?;
+    let ttft_ms = ctx.ttft_ms.get().filter(|_| is_last);
+    Some(Tried {
+        provider: names(routed, target)?.provider(),
+        model: target.model.as_deref(),
+        end: end(r, ctx, note, is_last),
+        duration_ms: duration_ms(r, note, is_last),
+        ttft_ms: ttft_ms.map(|ms| ms.saturating_sub(note.started_ms)),
+    })
+}
+
+fn unjudged<'a>(r: Request<'_>, ctx: &RequestCtx, routed: &'a Routed) -> Option<Tried<'a>> {
+    let target = routed.target()?;
+    Some(Tried {
+        provider: names(routed, target)?.provider(),
+        model: target.model.as_deref(),
+        end: match ctx.attempt.failure.get() {
             _ if r.is_client_gone() => AttemptEnd::ClientClosed,
             Some(failure) => failure.main.map_or(AttemptEnd::SemanticError, AttemptEnd::Failed),
             None => AttemptEnd::SemanticError,
-        };
-        tried.push(Tried {
-            provider: &provider.name,
-            model: routed.model(),
-            end,
-            duration_ms: ctx.attempt.first_duration_ms(r).unwrap_or(0),
-            ttft_ms: None,
-        });
-    }
-    tried
+        },
+        duration_ms: ctx.attempt.first_duration_ms(r).unwrap_or(0),
+        ttft_ms: None,
+    })
+}
+
+fn names<'a>(routed: &'a Routed, target: &Target) -> Option<&'a ProviderNames> {
+    routed.compiled.metrics.providers.get(target.provider)
 }
 
 /// How an attempt ended: a client may leave one that was good so far.

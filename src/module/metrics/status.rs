@@ -176,7 +176,7 @@ fn decisions(hour: &mut LastHour<'_>) -> Vec<DecisionCount> {
     allowed
         .chain(refused)
         .filter_map(|(decision, reason)| {
-            let count = hour.total(Kind::Decision(decision.name(), reason));
+            let count = hour.total(Kind::Decision(decision, reason));
             (count > 0).then(|| DecisionCount {
                 decision: decision.name().to_owned(),
                 reason: if reason.is_empty() { "none" } else { reason }.to_owned(),

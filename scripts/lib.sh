@@ -244,6 +244,23 @@ need_debian_nginx() {
     export NGINX_SOURCE_DIR=$source NGINX_BUILD_DIR=$source/objs
 }
 
+# What requests run through, as scripts/profile has counted it, for one LLVM and newer ones.
+PROFILES=$ROOT/src/module/requests-llvm
+
+# use_profile: has rustc lay out the module by it, if it can read one. A function that has changed since
+# is compiled without it.
+use_profile() {
+    local file llvm
+    llvm=$(llvm_of_rustc)
+    for file in "$PROFILES"*.profdata; do
+        if [[ $file =~ llvm([0-9]+)\.profdata$ ]] && ((BASH_REMATCH[1] <= llvm)); then
+            export RUSTFLAGS="${RUSTFLAGS:-} -Cprofile-use=$file -Cllvm-args=-no-pgo-warn-mismatch"
+        fi
+    done
+}
+
+llvm_of_rustc() { rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p'; }
+
 # use_build FLAVOUR: builds it; exports TEST_LLM_NGINX and TEST_LLM_MODULE, what the tests run. A
 # TEST_LLM_MODULE that is set already is used as it is.
 use_build() {

@@ -12,6 +12,9 @@ use crate::usage::Usage;
 const ALL: Opted =
     Opted { model: true, tenant: true, auth_status: true, resolution_outcome: true, usage: true };
 
+const MIMO: Named<'_> = Named::provider("mimo");
+const DEEPSEEK: Named<'_> = Named::provider("deepseek");
+
 fn layout(opted: Opted) -> Layout {
     let names = Names {
         providers: &["deepseek", "Mimo"],
@@ -25,7 +28,7 @@ fn layout(opted: Opted) -> Layout {
 /// A stream that moved from one provider to the other.
 fn fallen_back() -> Finished<'static> {
     Finished {
-        provider: Some(Named::provider("mimo")),
+        provider: Some(MIMO),
         model: Some("mimo-v2.5-pro"),
         tenant: Some("acme"),
         streaming: true,
@@ -33,14 +36,14 @@ fn fallen_back() -> Finished<'static> {
         attempts: const {
             &[
                 Tried {
-                    provider: Named::provider("deepseek"),
+                    provider: DEEPSEEK,
                     model: Some("deepseek-v4-pro"),
                     end: AttemptEnd::Failed(FailureClass::RateLimited),
                     duration_ms: 212,
                     ttft_ms: None,
                 },
                 Tried {
-                    provider: Named::provider("mimo"),
+                    provider: MIMO,
                     model: Some("mimo-v2.5-pro"),
                     end: AttemptEnd::Ok,
                     duration_ms: 840,
@@ -140,7 +143,7 @@ fn junk_models_and_tenants_add_nothing() {
     for number in 0..10_000 {
         let (model, tenant) = (format!("junk-{number}"), format!("nobody-{number}"));
         let finished = Finished {
-            provider: Some(Named::provider("deepseek")),
+            provider: Some(DEEPSEEK),
             model: Some(&model),
             tenant: Some(&tenant),
             code: 200,
@@ -170,8 +173,7 @@ fn a_model_counts_as_its_name_or_as_the_best_pattern() {
 fn statuses_are_bounded() {
     let (layout, mut records) = (layout(Opted::default()), vec![Record::default(); 1000]);
     for code in 0..=u16::MAX {
-        let finished =
-            Finished { provider: Some(Named::provider("mimo")), code, ..Finished::default() };
+        let finished = Finished { provider: Some(MIMO), code, ..Finished::default() };
         record(&mut records, &layout, &finished);
     }
     let text = text(&mut records, &layout, Format::Text, Vec::new());
@@ -184,13 +186,8 @@ fn statuses_are_bounded() {
 #[test]
 fn a_retry_and_another_key_are_no_fallback() {
     let (layout, mut records) = (layout(Opted::default()), vec![Record::default(); 100]);
-    let tried = |end| Tried {
-        provider: Named::provider("mimo"),
-        model: Some("mimo-x"),
-        end,
-        duration_ms: 1,
-        ttft_ms: None,
-    };
+    let tried =
+        |end| Tried { provider: MIMO, model: Some("mimo-x"), end, duration_ms: 1, ttft_ms: None };
     let attempts = [tried(AttemptEnd::Failed(FailureClass::AuthError)), tried(AttemptEnd::Ok)];
     record(&mut records, &layout, &Finished { attempts: &attempts, ..Finished::default() });
     let table = Table::new(&mut records);
@@ -207,24 +204,17 @@ fn a_first_target_that_was_passed_over_is_a_fallback() {
         duration_ms: 1,
         ttft_ms: None,
     };
-    let first = PassedOver {
-        provider: Named::provider("mimo"),
-        model: Some("a"),
-        reason: SkipReason::Benched,
-    };
+    let first = PassedOver { provider: MIMO, model: Some("a"), reason: SkipReason::Benched };
     let passed_over = Some(first);
     let failed = AttemptEnd::Failed(FailureClass::RateLimited);
-    let elsewhere = [
-        tried(Named::provider("deepseek"), "b", failed),
-        tried(Named::provider("mimo"), "c", AttemptEnd::Ok),
-    ];
+    let elsewhere = [tried(DEEPSEEK, "b", failed), tried(MIMO, "c", AttemptEnd::Ok)];
     record(
         &mut records,
         &layout,
         &Finished { passed_over, attempts: &elsewhere, ..Finished::default() },
     );
     // It was the last resort after all, and it was never left.
-    let there = [tried(Named::provider("mimo"), "a", AttemptEnd::Ok)];
+    let there = [tried(MIMO, "a", AttemptEnd::Ok)];
     record(
         &mut records,
         &layout,
@@ -264,12 +254,7 @@ fn series_outlive_a_reload_with_another_order_of_names() {
     record(
         &mut records,
         &next,
-        &Finished {
-            provider: Some(Named::provider("mimo")),
-            streaming: true,
-            code: 200,
-            ..Finished::default()
-        },
+        &Finished { provider: Some(MIMO), streaming: true, code: 200, ..Finished::default() },
     );
     let text = text(&mut records, &next, Format::Text, Vec::new());
     let line = "llm_requests_total{provider=\"mimo\",streaming=\"true\",code=\"200\"} 2";

@@ -34,8 +34,8 @@ impl ComplexValue {
     pub fn keep(self, r: Request<'_>) -> Option<PoolBytes> {
         match self.evaluate(r) {
             None => Some(PoolBytes::EMPTY),
-            // SAFETY: the memory is the request's or that of its configuration, which it keeps.
             Some(Cow::Borrowed(text)) => {
+                // SAFETY: the memory is the request's or that of its configuration, which it keeps.
                 Some(unsafe { PoolBytes::new(text.as_ptr().cast_mut(), text.len()) })
             }
             Some(Cow::Owned(mended)) => r.keep(mended.as_bytes()),

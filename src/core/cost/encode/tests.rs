@@ -18,11 +18,11 @@ impl Source<'_> {
 
     fn maybe(&mut self) -> Option<u64> {
         let number = self.number();
-        (number % 3 > 0).then_some(number)
+        (!number.is_multiple_of(3)).then_some(number)
     }
 
     fn flag(&mut self) -> bool {
-        self.number() % 2 == 0
+        self.number().is_multiple_of(2)
     }
 
     fn code(&mut self) -> u16 {
